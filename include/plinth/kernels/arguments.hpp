@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: MIT
+// Sizes and strides that the larger kernels take. Strides are in elements; sizes may be zero.
+#pragma once
+
+#include <cstdint>
+
+namespace plinth {
+
+/// Where element (i, j) of matrix number n lies: n * batch + i * row + j * column. A transposed operand is one with
+/// row and column exchanged; a batch stride of 0 shares the matrix.
+struct MatrixLayout {
+  std::int64_t row = 0, column = 1, batch = 0;
+};
+
+/// Sizes of C (M, N) = A (M, K) B (K, N), `batch` times. C's columns are contiguous (c.column == 1).
+struct GemmShape {
+  std::int64_t batch = 1, M = 0, N = 0, K = 0;
+  MatrixLayout a, b, c;
+};
+
+/// Where channel d of (batch b, head h, time t) lies: b * batch + h * head + t * time + d.
+struct HeadLayout {
+  std::int64_t batch = 0, head = 0, time = 0;
+};
+
+/// Sizes of attention: query (B, H, queries, D), key and value (B, key_heads, keys, D), output as query.
+/// Query head h reads key head h / (heads / key_heads). Causal: query i sees key j where j <= i + keys - queries;
+/// a query that sees no key yields zeros.
+struct AttentionShape {
+  std::int64_t batch = 0, heads = 0, key_heads = 0, queries = 0, keys = 0, head_size = 0;
+  HeadLayout query, key, value, output;
+  bool causal = false;
+  float scale = 1.0f;
+};
+
+}  // namespace plinth

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: MIT
+// Element types: bfloat16 and half beside float, double and int32, and the type each of them is summed in.
+#pragma once
+
+#include <bit>
+#include <concepts>
+#include <cstdint>
+
+#include <plinth/tensor/host_device.hpp>
+
+namespace plinth {
+
+/// Upper 16 bits of a float, rounded to nearest even. Arithmetic goes through float.
+struct bfloat16 {
+  std::uint16_t bits = 0;
+
+  bfloat16() = default;
+  PLINTH_HD explicit bfloat16(float value) {
+    const auto word = std::bit_cast<std::uint32_t>(value);
+    const bool nan = (word & 0x7fffffffu) > 0x7f800000u;
+    const std::uint32_t rounded = word + 0x7fffu + ((word >> 16) & 1u);
+    bits = static_cast<std::uint16_t>(nan ? (word >> 16) | 0x40u : rounded >> 16);
+  }
+  PLINTH_HD operator float() const { return std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16); }
+};
+
+/// IEEE 754 binary16, rounded to nearest even. Arithmetic goes through float.
+struct half {
+  std::uint16_t bits = 0;
+
+  half() = default;
+  PLINTH_HD explicit half(float value) {
+    const auto word = std::bit_cast<std::uint32_t>(value);
+    const std::uint32_t sign = (word >> 16) & 0x8000u, magnitude = word & 0x7fffffffu;
+    std::uint32_t result;
+    if (magnitude > 0x7f800000u) {
+      result = 0x7e00u;
+    } else if (magnitude >= 0x477ff000u) {  // 65520 and above round to infinity
+      result = 0x7c00u;
+    } else if (magnitude >= 0x38800000u) {  // normal
+      result = (magnitude - 0x38000000u + 0xfffu + ((magnitude >> 13) & 1u)) >> 13;
+    } else {  // subnormal: adding 0.5 puts the half's units into the float's last bits
+      result = std::bit_cast<std::uint32_t>(std::bit_cast<float>(magnitude) + 0.5f) - 0x3f000000u;
+    }
+    bits = static_cast<std::uint16_t>(sign | result);
+  }
+  PLINTH_HD operator float() const {
+    const std::uint32_t sign = static_cast<std::uint32_t>(bits & 0x8000u) << 16, magnitude = bits & 0x7fffu;
+    if (magnitude >= 0x7c00u) return std::bit_cast<float>(sign | 0x7f800000u | (magnitude & 0x3ffu) << 13);
+    if (magnitude >= 0x400u) return std::bit_cast<float>(sign | ((magnitude << 13) + 0x38000000u));
+    const float value = static_cast<float>(magnitude) * 0x1p-24f;
+    return sign ? -value : value;
+  }
+};
+
+/// Types a tensor may hold.
+template <class T>
+concept Element = std::same_as<T, float> || std::same_as<T, double> || std::same_as<T, bfloat16> ||
+                  std::same_as<T, half> || std::same_as<T, std::int32_t>;
+
+/// Element types that carry gradients.
+template <class T>
+concept Real = Element<T> && !std::same_as<T, std::int32_t>;
+
+/// The type sums, norms, softmax and losses over T are computed in: double for double, float for the others.
+template <class T>
+struct accumulator {
+  using type = float;
+};
+template <>
+struct accumulator<double> {
+  using type = double;
+};
+template <class T>
+using accumulator_t = typename accumulator<T>::type;
+
+template <Element T>
+constexpr const char* element_name() {
+  if constexpr (std::same_as<T, float>) return "float32";
+  if constexpr (std::same_as<T, double>) return "float64";
+  if constexpr (std::same_as<T, bfloat16>) return "bfloat16";
+  if constexpr (std::same_as<T, half>) return "float16";
+  if constexpr (std::same_as<T, std::int32_t>) return "int32";
+}
+
+}  // namespace plinth

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: MIT
+// The memory pool of a device: every tensor's bytes come from it, are counted, and can be held to a budget.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <limits>
+#include <map>
+#include <mutex>
+#include <vector>
+
+#include <plinth/tensor/device.hpp>
+#include <plinth/tensor/error.hpp>
+
+namespace plinth {
+
+/// What a pool has handed out, in bytes.
+struct MemoryUse {
+  std::size_t current = 0;
+  std::size_t peak = 0;
+};
+
+/// The pool of device D. A backend specialises it with the members of memory<Cpu>.
+template <class D>
+struct memory;
+
+namespace detail {
+
+/// A pool over raw blocks: a released block is kept and handed out again for the same rounded size.
+template <class Source>
+class Pool {
+ public:
+  ~Pool() { trim(); }
+
+  /// At least `bytes` bytes, aligned to 64. Throws MemoryError over the budget or when the source has none.
+  void* allocate(std::size_t bytes) {
+    const std::size_t size = rounded(bytes);
+    const std::lock_guard lock(mutex_);
+    require<MemoryError>(size <= budget_ && use_.current <= budget_ - size, Source::name, ": ", bytes,
+                         " bytes asked for, ", use_.current, " in use, budget ", budget_);
+    void* block = nullptr;
+    auto& kept = free_[size];
+    if (!kept.empty()) {
+      block = kept.back();
+      kept.pop_back();
+    } else {
+      kept.reserve(1);
+      block = Source::allocate(size);
+      if (!block) {
+        release_kept();
+        block = Source::allocate(size);
+      }
+      require<MemoryError>(block != nullptr, Source::name, ": the machine has no ", bytes, " bytes left");
+    }
+    use_.current += size;
+    if (use_.current > use_.peak) use_.peak = use_.current;
+    return block;
+  }
+
+  /// Gives back what allocate(bytes) returned.
+  void release(void* block, std::size_t bytes) noexcept {
+    const std::size_t size = rounded(bytes);
+    const std::lock_guard lock(mutex_);
+    use_.current -= size;
+    try {
+      free_[size].push_back(block);
+    } catch (...) {
+      Source::release(block);
+    }
+  }
+
+  MemoryUse use() {
+    const std::lock_guard lock(mutex_);
+    return use_;
+  }
+  void reset_peak() {
+    const std::lock_guard lock(mutex_);
+    use_.peak = use_.current;
+  }
+  void set_budget(std::size_t bytes) {
+    const std::lock_guard lock(mutex_);
+    budget_ = bytes;
+  }
+  /// Returns the kept blocks to the system.
+  void trim() {
+    const std::lock_guard lock(mutex_);
+    release_kept();
+  }
+
+ private:
+  static std::size_t rounded(std::size_t bytes) {
+    const std::size_t step = bytes < 4096 ? 64 : 4096;
+    require<MemoryError>(bytes <= std::numeric_limits<std::size_t>::max() - step, "memory size overflows");
+    return bytes == 0 ? 64 : (bytes + step - 1) / step * step;
+  }
+  void release_kept() {
+    for (auto& [size, blocks] : free_)
+      for (void* block : blocks) Source::release(block);
+    free_.clear();
+  }
+
+  std::mutex mutex_;
+  std::map<std::size_t, std::vector<void*>> free_;
+  MemoryUse use_;
+  std::size_t budget_ = std::numeric_limits<std::size_t>::max();
+};
+
+struct MainMemory {
+  static constexpr const char* name = "cpu memory";
+  static void* allocate(std::size_t bytes) { return std::aligned_alloc(64, bytes); }
+  static void release(void* block) { std::free(block); }
+};
+
+}  // namespace detail
+
+/// Main memory. Thread-safe.
+template <>
+struct memory<Cpu> {
+  static void* allocate(std::size_t bytes) { return pool().allocate(bytes); }
+  static void release(void* block, std::size_t bytes) noexcept { pool().release(block, bytes); }
+  /// Bytes in use now and at most since the last reset_peak().
+  static MemoryUse use() { return pool().use(); }
+  static void reset_peak() { pool().reset_peak(); }
+  /// From now on an allocation that would pass `bytes` in total throws MemoryError.
+  static void set_budget(std::size_t bytes) { pool().set_budget(bytes); }
+  static void trim() { pool().trim(); }
+
+ private:
+  /// Never destroyed: tensors with static lifetime may outlive every other object.
+  static detail::Pool<detail::MainMemory>& pool() {
+    static auto& instance = *new detail::Pool<detail::MainMemory>;
+    return instance;
+  }
+};
+
+}  // namespace plinth
