@@ -30,7 +30,21 @@ struct AttentionShape {
   std::int64_t batch = 0, heads = 0, key_heads = 0, queries = 0, keys = 0, head_size = 0;
   HeadLayout query, key, value, output;
   bool causal = false;
-  float scale = 1.0f;
+  double scale = 1;
+};
+
+/// Sizes of a rotary embedding over x (B, H, T, D), of which the first `rotated` channels of each head turn.
+/// interleaved: the pairs are (2i, 2i + 1); otherwise (i, i + rotated / 2).
+struct RotaryShape {
+  std::int64_t batch = 0, heads = 0, time = 0, head_size = 0, rotated = 0, table_rows = 0;
+  HeadLayout x, y;
+  bool interleaved = false;
+  bool inverse = false;
+};
+
+/// Constants of AdamW; what changes from step to step is read from device memory.
+struct AdamWSettings {
+  double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, weight_decay = 0.0;
 };
 
 }  // namespace plinth

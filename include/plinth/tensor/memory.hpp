@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
+#include <cstring>
 #include <limits>
 #include <map>
 #include <mutex>
@@ -125,6 +126,14 @@ struct memory<Cpu> {
   /// From now on an allocation that would pass `bytes` in total throws MemoryError.
   static void set_budget(std::size_t bytes) { pool().set_budget(bytes); }
   static void trim() { pool().trim(); }
+
+  /// Copies between the program's memory and the device's; copy_to_host waits until the device is done.
+  static void copy_from_host(void* destination, const void* source, std::size_t bytes) {
+    if (bytes) std::memcpy(destination, source, bytes);
+  }
+  static void copy_to_host(void* destination, const void* source, std::size_t bytes) {
+    if (bytes) std::memcpy(destination, source, bytes);
+  }
 
  private:
   /// Never destroyed: tensors with static lifetime may outlive every other object.

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: MIT
+// The tape: nodes that know how to send the gradient of an output to its inputs, and the backward pass over them.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <memory>
+#include <unordered_set>
+#include <utility>
+#include <vector>
+
+#include <plinth/autograd/mode.hpp>
+#include <plinth/kernels/cpu.hpp>
+#include <plinth/tensor/tensor.hpp>
+
+namespace plinth {
+
+namespace detail {
+
+/// One recorded operation, or a leaf.
+struct Node {
+  Node() {
+    static thread_local std::uint64_t count = 0;
+    order = ++count;
+  }
+  Node(const Node&) = delete;
+  Node& operator=(const Node&) = delete;
+  virtual ~Node() { release(inputs); }
+
+  /// Sends the gathered gradient on to the inputs and forgets what was saved for it.
+  virtual void run() = 0;
+  virtual const char* name() const = 0;
+
+  std::uint64_t order;  // nodes are numbered as they are made, so an input's number is lower
+  std::vector<std::shared_ptr<Node>> inputs;  // null where the input needs no gradient
+
+  /// Drops a list of nodes without recursion: a chain of a million of them would overflow the stack.
+  static void release(std::vector<std::shared_ptr<Node>>& nodes) noexcept {
+    std::vector<std::shared_ptr<Node>> pending = std::move(nodes);
+    nodes.clear();
+    while (!pending.empty()) {
+      std::shared_ptr<Node> node = std::move(pending.back());
+      pending.pop_back();
+      if (node && node.use_count() == 1) {
+        for (auto& input : node->inputs) pending.push_back(std::move(input));
+        node->inputs.clear();
+      }
+    }
+  }
+};
+
+/// A node whose output is a tensor of T on D; it gathers that tensor's gradient.
+template <class T, class D>
+struct GradientNode : Node {
+  Tensor<T, D> gradient;
+
+  /// gradient += dy. The first one is kept as it is; memory that others see is never written to.
+  void receive(Tensor<T, D> dy) {
+    if (!gradient.defined()) {
+      gradient = TensorAccess::unlinked(dy);
+      return;
+    }
+    gradient = owned(std::move(gradient));
+    const Tensor<T, D> dense = dy.contiguous() ? dy : copied(dy);
+    kernels<D>::accumulate(queue<D>::current(), dense.count(), dense.data(), gradient.mutable_data());
+  }
+
+  /// x itself when it is dense and nobody else sees its memory, else a dense copy.
+  static Tensor<T, D> owned(Tensor<T, D> x) { return TensorAccess::sole_owner(x) && x.contiguous() ? x : copied(x); }
+
+ private:
+  static Tensor<T, D> copied(const Tensor<T, D>& x) {
+    Tensor<T, D> dense(x.shape());
+    kernels<D>::copy(queue<D>::current(), x.shape(), x.strides(), x.data(), dense.strides(), dense.mutable_data());
+    return dense;
+  }
+};
+
+/// A tensor the user wants the gradient of. It stays in the slot, from one backward to the next.
+template <class T, class D>
+struct Leaf final : GradientNode<T, D> {
+  /// After a backward pass the slot owns its memory, so that clipping may scale it in place.
+  void run() override {
+    if (this->gradient.defined()) this->gradient = this->owned(std::move(this->gradient));
+  }
+  const char* name() const override { return "leaf"; }
+};
+
+template <class T, class D>
+std::shared_ptr<GradientNode<T, D>> node_of(const Tensor<T, D>& x) {
+  return std::static_pointer_cast<GradientNode<T, D>>(TensorAccess::link(x));
+}
+
+}  // namespace detail
+
+/// Whether operations on x are recorded: it is a leaf that wants a gradient, or was computed from one.
+template <class T, class D>
+bool needs_gradient(const Tensor<T, D>& x) {
+  return detail::recording && detail::TensorAccess::link(x) != nullptr;
+}
+
+/// From now on gradients of x are gathered (or, with false, no longer). Handles copied from x afterwards share the
+/// slot.  PyTorch: x.requires_grad_().
+template <Real T, class D>
+void require_gradient(Tensor<T, D>& x, bool wanted = true) {
+  auto& link = detail::TensorAccess::link(x);
+  if (!wanted) link.reset();
+  if (wanted && !link)
+    link = std::shared_ptr<detail::GradientNode<T, D>>(std::make_shared<detail::Leaf<T, D>>());
+}
+
+/// The gradient gathered for x so far, in x's shape; undefined when there is none.  PyTorch: x.grad.
+template <Real T, class D>
+Tensor<T, D> gradient(const Tensor<T, D>& x) {
+  const auto node = detail::node_of(x);
+  return node ? node->gradient : Tensor<T, D>();
+}
+
+/// Forgets the gradient of x.  PyTorch: x.grad = None.
+template <Real T, class D>
+void clear_gradient(const Tensor<T, D>& x) {
+  if (const auto node = detail::node_of(x)) node->gradient = {};
+}
+
+/// The same values without their history.  PyTorch: x.detach().
+template <class T, class D>
+Tensor<T, D> detach(const Tensor<T, D>& x) {
+  return detail::TensorAccess::unlinked(x);
+}
+
+namespace detail {
+
+/// Every operation that `root` depends on, latest first.
+inline std::vector<std::shared_ptr<Node>> history(const std::shared_ptr<Node>& root) {
+  std::vector<std::shared_ptr<Node>> found = {root};
+  std::unordered_set<const Node*> seen = {root.get()};
+  for (std::size_t i = 0; i < found.size(); ++i) {
+    const std::shared_ptr<Node> node = found[i];
+    for (const auto& input : node->inputs)
+      if (input && seen.insert(input.get()).second) found.push_back(input);
+  }
+  std::sort(found.begin(), found.end(), [](const auto& a, const auto& b) { return a->order > b->order; });
+  return found;
+}
+
+}  // namespace detail
+
+/// Adds the gradients of `y` (with dy = seed, in y's shape) to every leaf it was computed from, and releases the tape.
+/// Throws GradientError when y has no history, when the tape was already released, or when a tensor that an operation
+/// saved has been written to since.  PyTorch: y.backward(dy).
+template <Real T, class D>
+void backward(const Tensor<T, D>& y, const Tensor<T, D>& seed) {
+  detail::require<GradientError>(detail::TensorAccess::link(y) != nullptr,
+                                 "backward: the tensor was not computed from anything that needs a gradient");
+  detail::require<ShapeError>(seed.shape() == y.shape(), "backward: tensor ", to_string(y.shape()), " and seed ",
+                              to_string(seed.shape()), " differ in shape");
+  const NoGradient no_gradient;
+  auto root = detail::node_of(y);
+  root->receive(seed);
+  auto nodes = detail::history(root);
+  for (auto& node : nodes) {
+    node->run();
+    node.reset();
+  }
+}
+
+/// The same for a tensor with one element, with dy = 1.
+template <Real T, class D>
+void backward(const Tensor<T, D>& y) {
+  detail::require<ShapeError>(y.count() == 1, "backward: shape ", to_string(y.shape()),
+                              " has not one element; give the gradient of the loss as a second argument");
+  Tensor<T, D> one(y.shape());
+  kernels<D>::fill(queue<D>::current(), 1, T(1), one.mutable_data());
+  backward(y, one);
+}
+
+}  // namespace plinth

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: MIT
+// Kernels that treat every element alone: filling, copying, casting, pointwise and binary formulas.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+
+#include <plinth/tensor/element.hpp>
+#include <plinth/tensor/queue.hpp>
+#include <plinth/tensor/shape.hpp>
+
+namespace plinth::cpu {
+
+/// Elements per block of a parallel loop: enough to be worth a thread's while.
+inline constexpr std::int64_t elementwise_block = 8192;
+
+/// body(begin, end) over blocks of [0, n).
+template <class F>
+void over_blocks(queue<Cpu>& queue, std::int64_t n, const F& body) {
+  queue.parallel((n + elementwise_block - 1) / elementwise_block, [&](std::int64_t block) {
+    const std::int64_t begin = block * elementwise_block;
+    body(begin, std::min(begin + elementwise_block, n));
+  });
+}
+
+/// The strides of two operands over common sizes, with neighbouring axes merged where both allow it.
+struct StridedPair {
+  Shape sizes, a, b;
+
+  StridedPair(const Shape& all_sizes, const Shape& a_strides, const Shape& b_strides) {
+    for (int i = 0; i < all_sizes.rank(); ++i) {
+      if (all_sizes[i] == 1) continue;
+      const int last = sizes.rank() - 1;
+      if (last >= 0 && a[last] == a_strides[i] * all_sizes[i] && b[last] == b_strides[i] * all_sizes[i]) {
+        sizes[last] *= all_sizes[i];
+        a[last] = a_strides[i];
+        b[last] = b_strides[i];
+      } else {
+        sizes.push_back(all_sizes[i]);
+        a.push_back(a_strides[i]);
+        b.push_back(b_strides[i]);
+      }
+    }
+    if (sizes.rank() == 0) sizes = {1}, a = {1}, b = {1};
+  }
+
+  /// Offsets of both operands at the start of row `row`, rows being all axes but the last.
+  void offsets(std::int64_t row, std::int64_t& a_offset, std::int64_t& b_offset) const {
+    a_offset = b_offset = 0;
+    for (int i = sizes.rank() - 2; i >= 0; --i) {
+      const std::int64_t index = row % sizes[i];
+      row /= sizes[i];
+      a_offset += index * a[i];
+      b_offset += index * b[i];
+    }
+  }
+  std::int64_t rows() const { return element_count(sizes) / std::max<std::int64_t>(sizes.back(), 1); }
+};
+
+/// row(r) over all rows, several short ones to a block.
+template <class F>
+void over_rows(queue<Cpu>& queue, std::int64_t rows, std::int64_t columns, const F& row) {
+  const std::int64_t per_block = std::max<std::int64_t>(1, elementwise_block / std::max<std::int64_t>(columns, 1));
+  queue.parallel((rows + per_block - 1) / per_block, [&](std::int64_t block) {
+    const std::int64_t end = std::min((block + 1) * per_block, rows);
+    for (std::int64_t r = block * per_block; r < end; ++r) row(r);
+  });
+}
+
+struct CpuElementwise {
+  template <class T>
+  static void fill(queue<Cpu>& queue, std::int64_t n, T value, T* y) {
+    over_blocks(queue, n, [=](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t i = begin; i < end; ++i) y[i] = value;
+    });
+  }
+
+  template <class T>
+  static void copy(queue<Cpu>& queue, const Shape& sizes, const Shape& x_strides, const T* x, const Shape& y_strides,
+                   T* y) {
+    const StridedPair pair(sizes, x_strides, y_strides);
+    const std::int64_t columns = pair.sizes.back(), x_step = pair.a.back(), y_step = pair.b.back();
+    over_rows(queue, pair.rows(), columns, [&](std::int64_t row) {
+      std::int64_t x_offset, y_offset;
+      pair.offsets(row, x_offset, y_offset);
+      const T* from = x + x_offset;
+      T* to = y + y_offset;
+      if (x_step == 1 && y_step == 1)
+        for (std::int64_t i = 0; i < columns; ++i) to[i] = from[i];
+      else
+        for (std::int64_t i = 0; i < columns; ++i) to[i * y_step] = from[i * x_step];
+    });
+  }
+
+  template <class From, class To>
+  static void cast(queue<Cpu>& queue, std::int64_t n, const From* x, To* y) {
+    over_blocks(queue, n, [=](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t i = begin; i < end; ++i) y[i] = static_cast<To>(static_cast<accumulator_t<From>>(x[i]));
+    });
+  }
+
+  template <class From, class T>
+  static void accumulate(queue<Cpu>& queue, std::int64_t n, const From* x, T* y) {
+    using A = accumulator_t<T>;
+    over_blocks(queue, n, [=](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t i = begin; i < end; ++i) y[i] = static_cast<T>(static_cast<A>(y[i]) + static_cast<A>(x[i]));
+    });
+  }
+
+  template <class T>
+  static void scale(queue<Cpu>& queue, std::int64_t n, const accumulator_t<T>* factor, T* x) {
+    const accumulator_t<T> by = *factor;
+    over_blocks(queue, n, [=](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t i = begin; i < end; ++i) x[i] = static_cast<T>(static_cast<accumulator_t<T>>(x[i]) * by);
+    });
+  }
+
+  template <class F, class T>
+  static void pointwise(queue<Cpu>& queue, std::int64_t n, F f, const T* x, T* y) {
+    using A = accumulator_t<T>;
+    over_blocks(queue, n, [=](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t i = begin; i < end; ++i) y[i] = static_cast<T>(f.forward(static_cast<A>(x[i])));
+    });
+  }
+
+  template <class F, class T>
+  static void pointwise_backward(queue<Cpu>& queue, std::int64_t n, F f, const T* x, const T* dy, T* dx) {
+    using A = accumulator_t<T>;
+    over_blocks(queue, n, [=](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t i = begin; i < end; ++i)
+        dx[i] = static_cast<T>(f.backward(static_cast<A>(x[i]), static_cast<A>(dy[i])));
+    });
+  }
+
+  template <class F, class T>
+  static void binary(queue<Cpu>& queue, const Shape& sizes, F f, const Shape& a_strides, const T* a,
+                     const Shape& b_strides, const T* b, T* y) {
+    using A = accumulator_t<T>;
+    const StridedPair pair(sizes, a_strides, b_strides);
+    const std::int64_t columns = pair.sizes.back(), a_step = pair.a.back(), b_step = pair.b.back();
+    const auto one = [f](T left, T right) { return static_cast<T>(f.forward(static_cast<A>(left), static_cast<A>(right))); };
+    if (pair.sizes.rank() == 1 && a_step == 1 && b_step == 1) {
+      over_blocks(queue, columns, [=](std::int64_t begin, std::int64_t end) {
+        for (std::int64_t i = begin; i < end; ++i) y[i] = one(a[i], b[i]);
+      });
+      return;
+    }
+    over_rows(queue, pair.rows(), columns, [&](std::int64_t row) {
+      std::int64_t a_offset, b_offset;
+      pair.offsets(row, a_offset, b_offset);
+      const T *left = a + a_offset, *right = b + b_offset;
+      T* to = y + row * columns;
+      if (a_step == 1 && b_step == 1)
+        for (std::int64_t i = 0; i < columns; ++i) to[i] = one(left[i], right[i]);
+      else
+        for (std::int64_t i = 0; i < columns; ++i) to[i] = one(left[i * a_step], right[i * b_step]);
+    });
+  }
+};
+
+}  // namespace plinth::cpu

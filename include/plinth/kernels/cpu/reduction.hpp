@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: MIT
+// Sums over an axis and the squared norm, in an order fixed by the shape alone.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+
+#include <plinth/kernels/cpu/elementwise.hpp>
+#include <plinth/kernels/cpu/lanes.hpp>
+
+namespace plinth::cpu {
+
+struct CpuReduction {
+  template <class T>
+  static void reduce_sum(queue<Cpu>& queue, std::int64_t outer, std::int64_t n, std::int64_t inner, const T* x, T* y) {
+    using A = accumulator_t<T>;
+    if (inner == 1) {
+      over_rows(queue, outer, n, [=](std::int64_t o) {
+        const T* row = x + o * n;
+        y[o] = static_cast<T>(lane_sum<A>(n, [=](std::int64_t i) { return static_cast<A>(row[i]); }));
+      });
+      return;
+    }
+    constexpr std::int64_t strip = 64;  // columns summed together, each top to bottom
+    const std::int64_t strips = (inner + strip - 1) / strip;
+    queue.parallel(outer * strips, [=](std::int64_t block) {
+      const std::int64_t o = block / strips, first = block % strips * strip;
+      const std::int64_t width = std::min(strip, inner - first);
+      const T* column = x + o * n * inner + first;
+      A sum[strip] = {};
+      for (std::int64_t k = 0; k < n; ++k)
+        if (width == strip)
+          for (std::int64_t i = 0; i < strip; ++i) sum[i] += static_cast<A>(column[k * inner + i]);
+        else
+          for (std::int64_t i = 0; i < width; ++i) sum[i] += static_cast<A>(column[k * inner + i]);
+      for (std::int64_t i = 0; i < width; ++i) y[o * inner + first + i] = static_cast<T>(sum[i]);
+    });
+  }
+
+  template <class T>
+  static void squared_norm(queue<Cpu>& queue, std::int64_t n, const T* x, accumulator_t<T>* sum) {
+    using A = accumulator_t<T>;
+    const std::int64_t blocks = (n + elementwise_block - 1) / elementwise_block;
+    auto* partial = static_cast<A*>(queue.scratch(static_cast<std::size_t>(blocks) * sizeof(A)));
+    over_blocks(queue, n, [=](std::int64_t begin, std::int64_t end) {
+      partial[begin / elementwise_block] = lane_sum<A>(end - begin, [=](std::int64_t i) {
+        const A value = static_cast<A>(x[begin + i]);
+        return value * value;
+      });
+    });
+    A total = 0;
+    for (std::int64_t i = 0; i < blocks; ++i) total += partial[i];
+    *sum += total;
+  }
+};
+
+}  // namespace plinth::cpu

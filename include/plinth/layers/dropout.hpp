@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: MIT
+// The dropout layer. Its masks follow from its dotted name in the model, so it has no state.
+#pragma once
+
+#include <cstdint>
+
+#include <plinth/autograd/module.hpp>
+#include <plinth/ops/dropout.hpp>
+
+namespace plinth {
+
+/// Dropout with a probability; active inside a TrainingScope only.
+struct Dropout {
+  double probability = 0;
+  std::uint32_t site = 0;
+
+  template <class T, class D>
+  Tensor<T, D> operator()(const Tensor<T, D>& x) const {
+    return dropout(x, probability, site);
+  }
+  static void visit(auto&, auto&&) {}
+};
+
+/// Gives every Dropout of the model the site of its dotted name, so that no two draw the same masks.
+template <Module M>
+void name_dropout_sites(M& model) {
+  walk("", model, [](const std::string& name, auto& part) {
+    if constexpr (std::same_as<std::remove_cvref_t<decltype(part)>, Dropout>) part.site = random_site(name);
+  });
+}
+
+}  // namespace plinth

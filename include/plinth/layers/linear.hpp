@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: MIT
+// The linear layer, with an activation fused into it where the backend can.
+#pragma once
+
+#include <cstdint>
+#include <tuple>
+
+#include <plinth/ops/matmul.hpp>
+#include <plinth/ops/arithmetic.hpp>
+
+namespace plinth {
+
+/// y = x: the activation of a plain linear layer.
+struct Identity {
+  static constexpr const char* name = "identity";
+  template <class T>
+  PLINTH_HD static T forward(T x) {
+    return x;
+  }
+  template <class T>
+  PLINTH_HD static T backward(T, T dy) {
+    return dy;
+  }
+};
+
+/// With z = x W^T + b and dz = F.backward(z, dy): dx = dz W, dW = dz^T x, db = the sum of dz over rows.
+template <class F, class T, class D>
+struct LinearOp {
+  static constexpr const char* name = "linear";
+  F formula;
+  Saved<T, D> x, weight, z;
+  bool has_bias = false;
+
+  Tensor<T, D> forward(const Tensor<T, D>& input, const Tensor<T, D>& w, const Tensor<T, D>& bias) {
+    const auto values = detail::dense(input);
+    Shape shape = input.shape();
+    shape[-1] = w.size(0);
+    Tensor<T, D> y(shape);
+    const bool recorded = needs_gradient(input) || needs_gradient(w) || needs_gradient(bias);
+    Tensor<T, D> pre_activation;
+    if (recorded && !std::same_as<F, Identity>) pre_activation = Tensor<T, D>(shape);
+    run(values, w, bias.defined() ? detail::dense(bias) : bias, y, pre_activation);
+    if (recorded) {
+      x = values;
+      weight = w;
+      has_bias = bias.defined();
+      if (pre_activation.defined()) z = pre_activation;
+    }
+    return y;
+  }
+
+  std::tuple<Tensor<T, D>, Tensor<T, D>, Tensor<T, D>> backward(const Tensor<T, D>& dy, Needed<3> needed) const {
+    auto& q = queue<D>::current();
+    const auto &input = x.get(name), &w = weight.get(name);
+    const std::int64_t inputs = w.size(1), outputs = w.size(0), rows = dy.count() / outputs;
+    Tensor<T, D> dz = detail::dense(dy), dx, dw, db;
+    if constexpr (!std::same_as<F, Identity>) {
+      Tensor<T, D> through(dy.shape());
+      kernels<D>::pointwise_backward(q, dz.count(), formula, z.get(name).data(), dz.data(), through.mutable_data());
+      dz = through;
+    }
+    if (needed[0]) {
+      dx = Tensor<T, D>(input.shape());
+      kernels<D>::gemm(q, {1, rows, inputs, outputs, {outputs, 1, 0}, {w.strides()[0], w.strides()[1], 0}, {inputs, 1, 0}},
+                       dz.data(), w.data(), dx.mutable_data(), false);
+    }
+    if (needed[1]) {
+      dw = Tensor<T, D>(w.shape());
+      kernels<D>::gemm(q, {1, outputs, inputs, rows, {1, outputs, 0}, {inputs, 1, 0}, {inputs, 1, 0}}, dz.data(),
+                       input.data(), dw.mutable_data(), false);
+    }
+    if (needed[2] && has_bias) {
+      db = Tensor<T, D>({outputs});
+      kernels<D>::reduce_sum(q, 1, rows, outputs, dz.data(), db.mutable_data());
+    }
+    return {dx, dw, db};
+  }
+
+ private:
+  void run(const Tensor<T, D>& values, const Tensor<T, D>& w, const Tensor<T, D>& bias, Tensor<T, D>& y,
+           Tensor<T, D>& pre_activation) const {
+    auto& q = queue<D>::current();
+    const std::int64_t inputs = w.size(1), outputs = w.size(0), rows = y.count() / std::max<std::int64_t>(outputs, 1);
+    const GemmShape shape{1, rows, outputs, inputs, {inputs, 1, 0}, {w.strides()[1], w.strides()[0], 0}, {outputs, 1, 0}};
+    if constexpr (FusedGemm<kernels<D>, D, T>) {
+      kernels<D>::gemm_bias_activation(q, shape, formula, values.data(), w.data(), bias.data(), y.mutable_data(),
+                                       pre_activation.mutable_data());
+    } else {
+      kernels<D>::gemm(q, shape, values.data(), w.data(), y.mutable_data(), false);
+      if (bias.defined()) {
+        const Shape sizes{rows, outputs};
+        kernels<D>::binary(q, sizes, detail::Plus{}, contiguous_strides(sizes), y.data(), {0, 1}, bias.data(),
+                           y.mutable_data());
+      }
+      if (pre_activation.defined())
+        kernels<D>::copy(q, {y.count()}, {1}, y.data(), {1}, pre_activation.mutable_data());
+      if constexpr (!std::same_as<F, Identity>)
+        kernels<D>::pointwise(q, y.count(), formula, y.data(), y.mutable_data());
+    }
+  }
+};
+
+/// y (..., out) = activation(x (..., in) weight^T + bias); weight (out, in), bias (out) or undefined.
+/// PyTorch: activation(linear(x, weight, bias)). Throws ShapeError.
+template <class F = Identity, Real T, class D>
+Tensor<T, D> linear(const Tensor<T, D>& x, const Tensor<T, D>& weight, const Tensor<T, D>& bias = {},
+                    F activation = {}) {
+  detail::require<ShapeError>(weight.rank() == 2 && x.rank() >= 1 && x.size(-1) == weight.size(1) &&
+                                  (!bias.defined() || bias.shape() == Shape({weight.size(0)})),
+                              "linear: x ", to_string(x.shape()), ", weight ", to_string(weight.shape()), " and bias ",
+                              to_string(bias.shape()), " do not fit");
+  return apply(LinearOp<F, T, D>{activation, {}, {}, {}, false}, x, weight, bias);
+}
+
+/// A linear layer. Its weights are zero until they are initialised, loaded or set.
+template <class T, class D = Cpu>
+struct Linear {
+  Tensor<T, D> weight;  // (out, in)
+  Tensor<T, D> bias;    // (out), or undefined
+
+  Linear() = default;
+  Linear(std::int64_t inputs, std::int64_t outputs, bool with_bias = true) : weight(zeros<T, D>({outputs, inputs})) {
+    require_gradient(weight);
+    if (!with_bias) return;
+    bias = zeros<T, D>({outputs});
+    require_gradient(bias);
+  }
+
+  /// x (..., in) -> (..., out)
+  template <class F = Identity>
+  Tensor<T, D> operator()(const Tensor<T, D>& x, F activation = {}) const {
+    return linear(x, weight, bias, activation);
+  }
+  static void visit(auto& self, auto&& f) {
+    f("weight", self.weight);
+    f("bias", self.bias);
+  }
+};
+
+}  // namespace plinth

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: MIT
+// The decoder-only transformer: GPT-2 and Llama are two of its configurations.
+// B batch, T sequence, C channels (hidden size), V vocabulary.
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+#include <numeric>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <plinth/attention/multi_head.hpp>
+#include <plinth/layers/dropout.hpp>
+#include <plinth/layers/embedding.hpp>
+#include <plinth/layers/norm.hpp>
+#include <plinth/models/decoder_config.hpp>
+#include <plinth/models/feed_forward.hpp>
+
+namespace plinth {
+
+/// A pre-norm block: x + attention(norm(x)), then x + feed_forward(norm(x)).
+template <class T, class D = Cpu>
+struct DecoderBlock {
+  Norm<T, D> attention_norm;
+  MultiHeadAttention<T, D> attention;
+  Dropout attention_dropout;
+  Norm<T, D> feed_forward_norm;
+  FeedForward<T, D> feed_forward;
+  Dropout feed_forward_dropout;
+
+  explicit DecoderBlock(const DecoderConfig& config)
+      : attention_norm(config.norm, config.hidden, config.bias, config.norm_epsilon),
+        attention(config.hidden, config.heads, config.key_heads, config.bias),
+        attention_dropout{config.dropout},
+        feed_forward_norm(config.norm, config.hidden, config.bias, config.norm_epsilon),
+        feed_forward(config.hidden, config.feed_forward, config.activation, config.gated, config.bias),
+        feed_forward_dropout{config.dropout} {}
+
+  /// x (B, T, C) -> (B, T, C)
+  Tensor<T, D> operator()(const Tensor<T, D>& x, const Tensor<std::int32_t, D>& positions,
+                          const RotaryTable<T, D>* table) const {
+    const auto h = x + attention_dropout(attention(attention_norm(x), AttentionMask::causal, positions, table));
+    return h + feed_forward_dropout(feed_forward(feed_forward_norm(h)));
+  }
+
+  static void visit(auto& self, auto&& f) {
+    f("attention_norm", self.attention_norm);
+    f("attention", self.attention);
+    f("attention_dropout", self.attention_dropout);
+    f("feed_forward_norm", self.feed_forward_norm);
+    f("feed_forward", self.feed_forward);
+    f("feed_forward_dropout", self.feed_forward_dropout);
+  }
+};
+
+/// A decoder-only language model. A tied head is an absent head: logits are then products with the token embedding.
+template <class T, class D = Cpu>
+struct Decoder {
+  using element = T;
+  using device = D;
+
+  DecoderConfig config;
+  Embedding<T, D> token_embedding;                    // (V, C)
+  std::optional<Embedding<T, D>> position_embedding;  // (context, C), present for learned positions
+  Dropout embedding_dropout;
+  std::vector<DecoderBlock<T, D>> blocks;
+  Norm<T, D> final_norm;
+  std::optional<Linear<T, D>> head;  // (V, C), absent when tied
+  RotaryTable<T, D> rotary;
+
+  /// Initialises as GPT-2 does: weights N(0, 0.02), the projections that end a residual branch smaller by
+  /// sqrt(2 layers), biases 0. Throws ArgumentError for sizes that do not fit.
+  explicit Decoder(const DecoderConfig& wanted)
+      : config(detail::completed(wanted)),
+        token_embedding(config.vocabulary, config.hidden),
+        embedding_dropout{config.dropout},
+        final_norm(config.norm, config.hidden, config.bias, config.norm_epsilon) {
+    if (config.position == PositionKind::learned)
+      position_embedding.emplace(config.context, config.hidden);
+    else
+      rotary = {config.context, config.hidden / config.heads, config.rope_theta, config.rope_layout};
+    for (std::int64_t i = 0; i < config.layers; ++i) blocks.emplace_back(config);
+    if (!config.tied_head) head.emplace(config.hidden, config.vocabulary, false);
+    name_dropout_sites(*this);
+    initialise();
+  }
+
+  /// tokens (B, T) -> logits (B, T, V); positions (B, T) count from 0 unless given.
+  /// Throws ShapeError, and ArgumentError for a token outside the vocabulary or a position outside the context.
+  Tensor<T, D> operator()(const Tensor<std::int32_t, D>& tokens, Tensor<std::int32_t, D> positions = {}) const {
+    detail::require<ShapeError>(tokens.rank() == 2, "decoder: tokens ", to_string(tokens.shape()), " are not (B, T)");
+    if (!positions.defined()) positions = counted_positions(tokens.size(0), tokens.size(1));
+    auto x = token_embedding(tokens);                                     // (B, T, C)
+    if (position_embedding) x = x + (*position_embedding)(positions);     // (B, T, C)
+    x = embedding_dropout(x);
+    for (const auto& block : blocks) x = block(x, positions, position_embedding ? nullptr : &rotary);
+    x = final_norm(x);
+    return head ? (*head)(x) : linear(x, token_embedding.weight);         // (B, T, V)
+  }
+
+  static void visit(auto& self, auto&& f) {
+    f("token_embedding", self.token_embedding);
+    f("position_embedding", self.position_embedding);
+    f("embedding_dropout", self.embedding_dropout);
+    f("blocks", self.blocks);
+    f("final_norm", self.final_norm);
+    f("head", self.head);
+  }
+
+ private:
+  Tensor<std::int32_t, D> counted_positions(std::int64_t B, std::int64_t time) const {
+    detail::require<ArgumentError>(time <= config.context, "decoder: a sequence of ", time,
+                                   " tokens is longer than the context of ", config.context);
+    std::vector<std::int32_t> row(static_cast<std::size_t>(time));
+    std::iota(row.begin(), row.end(), 0);
+    return broadcast_to(Tensor<std::int32_t, D>({1, time}, row), {B, time});
+  }
+
+  void initialise() {
+    const double deviation = 0.02, residual = deviation / std::sqrt(2.0 * static_cast<double>(config.layers));
+    for_each_parameter(*this, [&](const std::string& name, auto& parameter) {
+      if (parameter.rank() < 2) return;
+      const std::string_view view = name;
+      const bool ends_branch = view.ends_with("attention.output.weight") || view.ends_with("feed_forward.down.weight");
+      const RandomStream stream{config.seed, RandomPurpose::initialise, random_site(name)};
+      parameter = random_normal<T, D>(parameter.shape(), ends_branch ? residual : deviation, stream);
+      require_gradient(parameter);
+    });
+  }
+};
+
+}  // namespace plinth

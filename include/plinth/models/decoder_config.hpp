@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: MIT
+// What a decoder looks like: sizes and kinds, as plain data.
+#pragma once
+
+#include <cstdint>
+
+#include <plinth/layers/norm.hpp>
+#include <plinth/models/feed_forward.hpp>
+#include <plinth/position/rope.hpp>
+
+namespace plinth {
+
+enum class PositionKind { learned, rotary };
+
+/// Sizes and kinds of a Decoder. The defaults are GPT-2's shape; sizes left at 0 follow from the others.
+struct DecoderConfig {
+  std::int64_t vocabulary = 0, context = 0, hidden = 0, layers = 0, heads = 0;
+  std::int64_t key_heads = 0;     // 0: as heads
+  std::int64_t feed_forward = 0;  // 0: 4 hidden
+  NormKind norm = NormKind::layer;
+  double norm_epsilon = 1e-5;
+  ActivationKind activation = ActivationKind::gelu_tanh;
+  bool gated = false;
+  PositionKind position = PositionKind::learned;
+  double rope_theta = 10000;
+  RotaryLayout rope_layout = RotaryLayout::half_split;
+  bool bias = true;
+  bool tied_head = true;
+  double dropout = 0;
+  std::uint64_t seed = 1;
+};
+
+/// The same sizes in Llama's shape: RMS norm, SiLU gates, rotary positions, no biases, a head of its own.
+/// Touvron et al. 2023 (arXiv:2302.13971), section 2.2.
+inline DecoderConfig llama_shape(DecoderConfig config) {
+  config.norm = NormKind::rms;
+  config.activation = ActivationKind::silu;
+  config.gated = true;
+  config.position = PositionKind::rotary;
+  config.bias = false;
+  config.tied_head = false;
+  return config;
+}
+
+namespace detail {
+
+/// The config with every size filled in. Throws ArgumentError naming the field that does not fit.
+inline DecoderConfig completed(DecoderConfig config) {
+  const auto positive = [](const char* field, std::int64_t value) {
+    require<ArgumentError>(value > 0, "decoder config: ", field, " is ", value, ", must be positive");
+  };
+  if (config.key_heads == 0) config.key_heads = config.heads;
+  if (config.feed_forward == 0) config.feed_forward = 4 * config.hidden;
+  positive("vocabulary", config.vocabulary);
+  positive("context", config.context);
+  positive("hidden", config.hidden);
+  positive("layers", config.layers);
+  positive("heads", config.heads);
+  positive("key_heads", config.key_heads);
+  positive("feed_forward", config.feed_forward);
+  require<ArgumentError>(config.hidden % config.heads == 0, "decoder config: hidden ", config.hidden,
+                         " is not a multiple of heads ", config.heads);
+  require<ArgumentError>(config.dropout >= 0 && config.dropout < 1, "decoder config: dropout ", config.dropout,
+                         " is outside [0, 1)");
+  return config;
+}
+
+}  // namespace detail
+}  // namespace plinth

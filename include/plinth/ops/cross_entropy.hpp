@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: MIT
+// The loss of language models: mean negative log-likelihood of the target tokens.
+#pragma once
+
+#include <cstdint>
+#include <tuple>
+
+#include <plinth/ops/softmax.hpp>
+
+namespace plinth {
+
+template <class T, class D>
+struct CrossEntropyOp {
+  using A = accumulator_t<T>;
+  static constexpr const char* name = "cross_entropy";
+  Saved<T, D> logits;
+  Saved<std::int32_t, D> targets;
+  Tensor<A, D> log_sum_exp, rows_used;
+
+  Tensor<A, D> forward(const Tensor<T, D>& x, const Tensor<std::int32_t, D>& wanted) {
+    const auto values = detail::dense(x);
+    const auto ids = detail::dense(wanted);
+    log_sum_exp = Tensor<A, D>(wanted.shape());
+    rows_used = Tensor<A, D>(Shape());
+    Tensor<A, D> loss{Shape()};
+    kernels<D>::cross_entropy(queue<D>::current(), wanted.count(), x.size(-1), values.data(), ids.data(),
+                              log_sum_exp.mutable_data(), loss.mutable_data(), rows_used.mutable_data());
+    logits = values;
+    targets = ids;
+    return loss;
+  }
+  std::tuple<Tensor<T, D>, Tensor<std::int32_t, D>> backward(const Tensor<A, D>& dloss) const {
+    const auto& x = logits.get(name);
+    Tensor<T, D> dx(x.shape());
+    kernels<D>::cross_entropy_backward(queue<D>::current(), log_sum_exp.count(), x.size(-1), x.data(),
+                                       targets.get(name).data(), log_sum_exp.data(), rows_used.data(), dloss.data(),
+                                       dx.mutable_data());
+    return {dx, {}};
+  }
+};
+
+/// The mean over all positions with target >= 0 of -log softmax(logits)[target], in nats, in float or wider; 0 when
+/// every target is negative. logits (..., V), targets (...).  PyTorch: cross_entropy with ignore_index.
+/// Throws ShapeError, and ArgumentError for a target >= V.
+template <Real T, class D>
+Tensor<accumulator_t<T>, D> cross_entropy(const Tensor<T, D>& logits, const Tensor<std::int32_t, D>& targets) {
+  bool fits = logits.rank() == targets.rank() + 1;
+  for (int i = 0; fits && i < targets.rank(); ++i) fits = logits.size(i) == targets.size(i);
+  detail::require<ShapeError>(fits, "cross_entropy: logits ", to_string(logits.shape()), " and targets ",
+                              to_string(targets.shape()), " do not fit");
+  return apply(CrossEntropyOp<T, D>{}, logits, targets);
+}
+
+}  // namespace plinth

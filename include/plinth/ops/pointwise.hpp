@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: MIT
+// Pointwise operations: any struct with forward(x) and backward(x, dy) becomes one. The elementary functions.
+#pragma once
+
+#include <cmath>
+#include <string>
+#include <tuple>
+
+#include <plinth/ops/create.hpp>
+#include <plinth/tensor/scalar_math.hpp>
+
+namespace plinth {
+
+/// A formula for one element, on host and device: y = forward(x) and dx = backward(x, dy).
+template <class F>
+concept PointwiseFormula = requires(F f, float x) {
+  { f.forward(x) } -> std::same_as<float>;
+  { f.backward(x, x) } -> std::same_as<float>;
+};
+
+template <PointwiseFormula F, class T, class D>
+struct PointwiseOp {
+  static constexpr const char* name = F::name;
+  F formula;
+  Saved<T, D> x;
+
+  Tensor<T, D> forward(const Tensor<T, D>& input) {
+    const auto values = detail::dense(input);
+    Tensor<T, D> y(input.shape());
+    kernels<D>::pointwise(queue<D>::current(), y.count(), formula, values.data(), y.mutable_data());
+    if (needs_gradient(input)) x = values;
+    return y;
+  }
+  std::tuple<Tensor<T, D>> backward(const Tensor<T, D>& dy) const {
+    const auto given = detail::dense(dy);
+    Tensor<T, D> dx(dy.shape());
+    kernels<D>::pointwise_backward(queue<D>::current(), dx.count(), formula, x.get(name).data(), given.data(),
+                                   dx.mutable_data());
+    return {dx};
+  }
+};
+
+/// y = formula(x), element by element.
+template <PointwiseFormula F, class T, class D>
+Tensor<T, D> pointwise(const Tensor<T, D>& x, F formula = {}) {
+  return apply(PointwiseOp<F, T, D>{formula, {}}, x);
+}
+
+/// y = x factor + offset
+struct Affine {
+  static constexpr const char* name = "affine";
+  double factor = 1, offset = 0;
+  template <class T>
+  PLINTH_HD T forward(T x) const {
+    return x * static_cast<T>(factor) + static_cast<T>(offset);
+  }
+  template <class T>
+  PLINTH_HD T backward(T, T dy) const {
+    return dy * static_cast<T>(factor);
+  }
+};
+
+/// y = e^x
+struct Exp {
+  static constexpr const char* name = "exp";
+  template <class T>
+  PLINTH_HD static T forward(T x) {
+    return math::exp(x);
+  }
+  template <class T>
+  PLINTH_HD static T backward(T x, T dy) {
+    return dy * math::exp(x);
+  }
+};
+
+/// y = ln x
+struct Log {
+  static constexpr const char* name = "log";
+  template <class T>
+  PLINTH_HD static T forward(T x) {
+    return std::log(x);
+  }
+  template <class T>
+  PLINTH_HD static T backward(T x, T dy) {
+    return dy / x;
+  }
+};
+
+/// y = tanh x
+struct Tanh {
+  static constexpr const char* name = "tanh";
+  template <class T>
+  PLINTH_HD static T forward(T x) {
+    return math::tanh(x);
+  }
+  template <class T>
+  PLINTH_HD static T backward(T x, T dy) {
+    const T y = math::tanh(x);
+    return dy * (T(1) - y * y);
+  }
+};
+
+/// y = sqrt x
+struct SquareRoot {
+  static constexpr const char* name = "sqrt";
+  template <class T>
+  PLINTH_HD static T forward(T x) {
+    return std::sqrt(x);
+  }
+  template <class T>
+  PLINTH_HD static T backward(T x, T dy) {
+    return dy / (T(2) * std::sqrt(x));
+  }
+};
+
+template <class T, class D>
+Tensor<T, D> exp(const Tensor<T, D>& x) {
+  return pointwise<Exp>(x);
+}
+template <class T, class D>
+Tensor<T, D> log(const Tensor<T, D>& x) {
+  return pointwise<Log>(x);
+}
+template <class T, class D>
+Tensor<T, D> tanh(const Tensor<T, D>& x) {
+  return pointwise<Tanh>(x);
+}
+template <class T, class D>
+Tensor<T, D> sqrt(const Tensor<T, D>& x) {
+  return pointwise<SquareRoot>(x);
+}
+
+}  // namespace plinth

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: MIT
+// Rotary position embedding (RoPE): queries and keys turn by an angle proportional to their position.
+// B batch, H heads, T sequence, D head size.
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+#include <tuple>
+#include <vector>
+
+#include <plinth/ops/heads.hpp>
+
+namespace plinth {
+
+/// Which channels form a pair: (i, i + D/2), as in Hugging Face's Llama and NeoX, or (2i, 2i + 1), as in the paper.
+enum class RotaryLayout { half_split, interleaved };
+
+/// The cosines and sines of all positions: angle = position theta^(-2i / D), i = 0 .. D/2 - 1.
+template <class T, class D>
+struct RotaryTable {
+  Tensor<accumulator_t<T>, D> values;  // (positions, D): cosines, then sines
+  RotaryLayout layout = RotaryLayout::half_split;
+
+  RotaryTable() = default;
+  /// Throws ArgumentError when head_size is odd or theta is not positive.
+  RotaryTable(std::int64_t positions, std::int64_t head_size, double theta, RotaryLayout pairs) : layout(pairs) {
+    detail::require<ArgumentError>(head_size > 0 && head_size % 2 == 0, "rope: head size ", head_size, " is not even");
+    detail::require<ArgumentError>(theta > 0, "rope: theta ", theta, " is not positive");
+    using A = accumulator_t<T>;
+    const std::int64_t half_size = head_size / 2;
+    std::vector<A> table(static_cast<std::size_t>(positions * head_size));
+    for (std::int64_t p = 0; p < positions; ++p)
+      for (std::int64_t i = 0; i < half_size; ++i) {
+        const double angle =
+            static_cast<double>(p) * std::pow(theta, -2.0 * static_cast<double>(i) / static_cast<double>(head_size));
+        table[static_cast<std::size_t>(p * head_size + i)] = static_cast<A>(std::cos(angle));
+        table[static_cast<std::size_t>(p * head_size + half_size + i)] = static_cast<A>(std::sin(angle));
+      }
+    values = Tensor<A, D>({positions, head_size}, table);
+  }
+};
+
+template <class T, class D>
+struct RopeOp {
+  static constexpr const char* name = "rope";
+  RotaryTable<T, D> table;
+  Saved<std::int32_t, D> positions;
+
+  Tensor<T, D> forward(const Tensor<T, D>& x, const Tensor<std::int32_t, D>& at) {
+    positions = detail::dense(at);
+    return turned(x, false);
+  }
+  std::tuple<Tensor<T, D>, Tensor<std::int32_t, D>> backward(const Tensor<T, D>& dy) const {
+    return {turned(dy, true), {}};
+  }
+
+ private:
+  Tensor<T, D> turned(const Tensor<T, D>& input, bool inverse) const {
+    const auto x = detail::with_dense_heads(input);
+    auto y = detail::heads_like(x);
+    const RotaryShape shape{.batch = x.size(0), .heads = x.size(1), .time = x.size(2), .head_size = x.size(3),
+                            .rotated = table.values.size(1), .table_rows = table.values.size(0),
+                            .x = detail::head_layout(x), .y = detail::head_layout(y),
+                            .interleaved = table.layout == RotaryLayout::interleaved, .inverse = inverse};
+    kernels<D>::rotate(queue<D>::current(), shape, x.data(), positions.get(name).data(), table.values.data(),
+                       y.mutable_data());
+    return y;
+  }
+};
+
+/// Turns each pair of channels of x (B, H, T, D) by the angle of its position (B, T):
+/// y1 = x1 cos - x2 sin, y2 = x1 sin + x2 cos. Keeps norms, and query . key depends on the distance alone.
+/// Su et al. 2021 (arXiv:2104.09864), section 3.4.2, eq. (34). Apply to queries and keys of every layer, never values.
+/// Throws ShapeError, and ArgumentError for a position outside the table.
+template <Real T, class D>
+Tensor<T, D> rope(const Tensor<T, D>& x, const Tensor<std::int32_t, D>& positions, const RotaryTable<T, D>& table) {
+  detail::require<ShapeError>(x.rank() == 4 && x.size(3) >= table.values.size(1), "rope: shape ", to_string(x.shape()),
+                              " is not (B, H, T, D) with D of at least ", table.values.size(1));
+  detail::require<ShapeError>(positions.shape() == Shape({x.size(0), x.size(2)}), "rope: x ", to_string(x.shape()),
+                              " and positions ", to_string(positions.shape()), " do not fit");
+  return apply(RopeOp<T, D>{table, {}}, x, positions);
+}
+
+}  // namespace plinth

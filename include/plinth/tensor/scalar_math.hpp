@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: MIT
+// Elementary functions for host and device. In float they are polynomials without a branch, a table or a call, so that
+// plain loops over them become vector code; in double they are the standard library's.
+#pragma once
+
+#include <bit>
+#include <cmath>
+#include <concepts>
+#include <cstdint>
+
+#include <plinth/tensor/host_device.hpp>
+
+namespace plinth::math {
+
+/// A type these functions take; bfloat16 and half are converted to float by the caller.
+template <class T>
+concept Floating = std::same_as<T, float> || std::same_as<T, double>;
+
+namespace detail {
+
+/// condition ? a : b on the bits: unlike a conditional, compilers never turn it into a branch.
+PLINTH_HD inline float select(bool condition, float a, float b) {
+  const std::uint32_t mask = 0u - static_cast<std::uint32_t>(condition);
+  return std::bit_cast<float>((std::bit_cast<std::uint32_t>(a) & mask) | (std::bit_cast<std::uint32_t>(b) & ~mask));
+}
+
+PLINTH_HD inline float magnitude(float x) {
+  return std::bit_cast<float>(std::bit_cast<std::uint32_t>(x) & 0x7fffffffu);
+}
+
+/// y with the sign of x, y >= 0.
+PLINTH_HD inline float with_sign(float y, float x) {
+  return std::bit_cast<float>(std::bit_cast<std::uint32_t>(y) | (std::bit_cast<std::uint32_t>(x) & 0x80000000u));
+}
+
+/// 2^n for n in [-126, 127]; some number for others.
+PLINTH_HD inline float power_of_two(std::int32_t n) {
+  return std::bit_cast<float>((static_cast<std::uint32_t>(n) + 127u) << 23);
+}
+
+/// exp(x + rest) for |rest| at most 1. x = n ln 2 + r with |r| <= ln 2 / 2, ln 2 in two parts of which the first has
+/// nine bits (Cody & Waite 1980); 2^n is applied in two halves, so that results down to the smallest subnormal and up
+/// to infinity come out right. Adding 1.5 * 2^23 rounds to an integer that stands in the last bits.
+PLINTH_HD inline float exp(float x, float rest) {
+  constexpr float shift = 0x1.8p23f;
+  x = select(x < -104.0f, -104.0f, x);
+  x = select(x > 89.0f, 89.0f, x);
+  const float shifted = x * 0x1.715476p0f + shift;
+  const auto n = static_cast<std::int32_t>(std::bit_cast<std::uint32_t>(shifted) - std::bit_cast<std::uint32_t>(shift));
+  const float whole = static_cast<float>(n);
+  const float r = (x - whole * 0.693359375f) + (whole * 2.12194440e-4f + rest);
+  float p = 1.38144673e-3f;
+  p = p * r + 8.36878042e-3f;
+  p = p * r + 4.16683942e-2f;
+  p = p * r + 1.66665201e-1f;
+  p = p * r + 4.99999934e-1f;
+  p = p * (r * r) + r;
+  const std::int32_t half = n >> 1;
+  return (p * power_of_two(half) + power_of_two(half)) * power_of_two(n - half);
+}
+
+/// exp(-t^2 / 2) for t >= 0. The square is split so that its rounding does not reach the exponent.
+PLINTH_HD inline float gaussian(float t) {
+  t = select(t > 15.0f, 15.0f, t);
+  const float head = std::bit_cast<float>(std::bit_cast<std::uint32_t>(t) & 0xfffff000u);
+  return exp(-0.5f * head * head, -0.5f * (t - head) * (t + head));
+}
+
+/// P(X > t) of the standard normal distribution, t >= 0: exp(-t^2 / 2) times a rational minimax fit on [0, 15] with
+/// positive coefficients (relative error 6e-9). Beyond, the result is below the smallest float.
+PLINTH_HD inline float normal_tail(float t) {
+  t = select(t > 15.0f, 15.0f, t);
+  float p = 4.15342504e-3f;
+  p = p * t + 4.08823504e-2f;
+  p = p * t + 1.83972608e-1f;
+  p = p * t + 4.39287860e-1f;
+  p = p * t + 5.00000003e-1f;
+  float q = 1.04109810e-2f;
+  q = q * t + 1.02482971e-1f;
+  q = q * t + 4.71417897e-1f;
+  q = q * t + 1.20556229f;
+  q = q * t + 1.67646073f;
+  q = q * t + 1.0f;
+  return gaussian(t) * (p / q);
+}
+
+}  // namespace detail
+
+/// e^x. Float: relative error below 1.2e-7, also where the result is infinite, subnormal or zero.
+template <Floating T>
+PLINTH_HD inline T exp(T x) {
+  if constexpr (std::same_as<T, double>)
+    return std::exp(x);
+  else
+    return detail::exp(x, 0.0f);
+}
+
+/// Natural logarithm, the standard library's.
+template <Floating T>
+PLINTH_HD inline T log(T x) {
+  return std::log(x);
+}
+
+/// Hyperbolic tangent. Float: an odd polynomial below 0.625, (1 - z) / (1 + z) with z = e^(-2|x|) above.
+template <Floating T>
+PLINTH_HD inline T tanh(T x) {
+  if constexpr (std::same_as<T, double>) {
+    return std::tanh(x);
+  } else {
+    const float t = detail::magnitude(x), s = x * x;
+    float p = -5.60776887e-3f;
+    p = p * s + 2.05659581e-2f;
+    p = p * s - 5.37239890e-2f;
+    p = p * s + 1.33313831e-1f;
+    p = p * s - 3.33332879e-1f;
+    const float z = detail::exp(-2.0f * t, 0.0f);
+    return detail::with_sign(detail::select(t < 0.625f, t + t * (s * p), (1.0f - z) / (1.0f + z)), x);
+  }
+}
+
+/// The error function 2 / sqrt(pi) integral_0^x e^(-t^2) dt. Float: an odd polynomial below 0.9, 1 - 2 P(X > sqrt(2) |x|)
+/// above.
+template <Floating T>
+PLINTH_HD inline T erf(T x) {
+  if constexpr (std::same_as<T, double>) {
+    return std::erf(x);
+  } else {
+    const float t = detail::magnitude(x), s = x * x;
+    float p = -6.09036032e-4f;
+    p = p * s + 5.01196289e-3f;
+    p = p * s - 2.67789090e-2f;
+    p = p * s + 1.12821408e-1f;
+    p = p * s - 3.76125233e-1f;
+    p = p * s + 1.28379154e-1f;
+    const float tail = 1.0f - 2.0f * detail::normal_tail(1.41421356f * t);
+    return detail::with_sign(detail::select(t < 0.9f, t + t * p, tail), x);
+  }
+}
+
+/// Phi(x), the probability that a standard normal variable is at most x. Float: accurate relative to the result in the
+/// left tail too.
+template <Floating T>
+PLINTH_HD inline T normal_cdf(T x) {
+  if constexpr (std::same_as<T, double>) {
+    return 0.5 * std::erfc(x * -0.70710678118654752440);
+  } else {
+    const float tail = detail::normal_tail(detail::magnitude(x));
+    return detail::select(x > 0.0f, 1.0f - tail, tail);
+  }
+}
+
+/// phi(x) = e^(-x^2 / 2) / sqrt(2 pi), the standard normal density.
+template <Floating T>
+PLINTH_HD inline T normal_pdf(T x) {
+  if constexpr (std::same_as<T, double>)
+    return 0.39894228040143267794 * std::exp(-0.5 * x * x);
+  else
+    return 0.398942280f * detail::gaussian(detail::magnitude(x));
+}
+
+/// The logistic function 1 / (1 + e^-x), without overflow on either side.
+template <Floating T>
+PLINTH_HD inline T sigmoid(T x) {
+  if constexpr (std::same_as<T, double>) {
+    const double z = std::exp(-std::fabs(x));
+    return (x < 0 ? z : 1.0) / (1.0 + z);
+  } else {
+    const float z = detail::exp(-detail::magnitude(x), 0.0f);
+    return detail::select(x < 0.0f, z, 1.0f) / (1.0f + z);
+  }
+}
+
+}  // namespace plinth::math

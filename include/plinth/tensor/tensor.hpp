@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: MIT
+// Tensor<T, Device>: a strided array in a device's memory. Storage and metadata only; whatever computes is an op.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include <plinth/tensor/element.hpp>
+#include <plinth/tensor/memory.hpp>
+#include <plinth/tensor/shape.hpp>
+
+namespace plinth {
+
+namespace detail {
+
+/// Memory shared by the tensors that view it. `version` counts the times it was opened for writing.
+template <class D>
+struct Storage {
+  explicit Storage(std::size_t size) : data(memory<D>::allocate(size)), bytes(size) {}
+  Storage(void* users_memory, std::shared_ptr<const void> keep) : data(users_memory), keep_alive(std::move(keep)) {}
+  Storage(const Storage&) = delete;
+  Storage& operator=(const Storage&) = delete;
+  ~Storage() {
+    if (bytes) memory<D>::release(data, bytes);
+  }
+
+  void* data;
+  std::size_t bytes = 0;  // 0: the user's memory
+  std::shared_ptr<const void> keep_alive;
+  std::uint64_t version = 0;
+};
+
+struct TensorAccess;
+
+}  // namespace detail
+
+/// A strided array of T in the memory of device D. Copying shares the storage, as in PyTorch; plinth::clone copies it.
+/// A default-constructed tensor is undefined: it has no storage and may only be assigned to.
+template <Element T, class D = Cpu>
+class Tensor {
+ public:
+  using element = T;
+  using device = D;
+
+  Tensor() = default;
+
+  /// Uninitialised memory of a shape. Throws ShapeError, MemoryError.
+  explicit Tensor(const Shape& shape)
+      : storage_(std::make_shared<detail::Storage<D>>(static_cast<std::size_t>(element_count(shape)) * sizeof(T))),
+        shape_(shape),
+        strides_(contiguous_strides(shape)) {}
+
+  /// A copy of `values` in row-major order. Throws ShapeError when their number is not that of the shape.
+  Tensor(const Shape& shape, std::span<const T> values) : Tensor(shape) {
+    detail::require<ShapeError>(element_count(shape) == static_cast<std::int64_t>(values.size()), "tensor of shape ",
+                                to_string(shape), " cannot hold ", values.size(), " values");
+    memory<D>::copy_from_host(storage_->data, values.data(), values.size_bytes());
+  }
+  Tensor(const Shape& shape, std::initializer_list<T> values) : Tensor(shape, std::span(values.begin(), values.size())) {}
+
+  /// The caller's memory, not copied: element (i, j, ...) is pointer[i * strides[0] + j * strides[1] + ...].
+  /// keep_alive is held as long as a tensor views the memory; it may be empty when the caller sees to that.
+  static Tensor view_of(T* pointer, const Shape& shape, const Shape& strides,
+                        std::shared_ptr<const void> keep_alive = nullptr) {
+    detail::require<ShapeError>(shape.rank() == strides.rank(), "view_of: shape ", to_string(shape), " and strides ",
+                                to_string(strides), " differ in rank");
+    detail::require<ArgumentError>(pointer || element_count(shape) == 0, "view_of: null pointer for shape ",
+                                   to_string(shape));
+    Tensor result;
+    result.storage_ = std::make_shared<detail::Storage<D>>(pointer, std::move(keep_alive));
+    result.shape_ = shape;
+    result.strides_ = strides;
+    return result;
+  }
+
+  bool defined() const { return storage_ != nullptr; }
+  const Shape& shape() const { return shape_; }
+  const Shape& strides() const { return strides_; }
+  int rank() const { return shape_.rank(); }
+  /// Size of axis i; negative counts from the end.
+  std::int64_t size(int i) const { return shape_[i]; }
+  std::int64_t count() const { return element_count(shape_); }
+
+  /// Whether elements lie densely in row-major order.
+  bool contiguous() const {
+    std::int64_t step = 1;
+    for (int i = rank() - 1; i >= 0; --i) {
+      if (shape_[i] != 1 && strides_[i] != step) return false;
+      step *= shape_[i];
+    }
+    return true;
+  }
+
+  const T* data() const { return storage_ ? static_cast<const T*>(storage_->data) + offset_ : nullptr; }
+  /// The memory for writing. Bumps the version: a backward that saved this storage earlier will throw.
+  T* mutable_data() {
+    if (!storage_) return nullptr;
+    ++storage_->version;
+    return static_cast<T*>(storage_->data) + offset_;
+  }
+  std::uint64_t version() const { return storage_ ? storage_->version : 0; }
+
+  /// The elements in row-major order, in the program's memory. Waits for the device.
+  std::vector<T> to_vector() const {
+    std::vector<T> result(static_cast<std::size_t>(count()));
+    if (result.empty()) return result;
+    if (contiguous()) {
+      memory<D>::copy_to_host(result.data(), data(), result.size() * sizeof(T));
+      return result;
+    }
+    std::int64_t low = 0, high = 0;  // reach of the strides
+    for (int i = 0; i < rank(); ++i) (strides_[i] < 0 ? low : high) += strides_[i] * (shape_[i] - 1);
+    std::vector<T> reach(static_cast<std::size_t>(high - low + 1));
+    memory<D>::copy_to_host(reach.data(), data() + low, reach.size() * sizeof(T));
+    Shape index = shape_;
+    for (int i = 0; i < rank(); ++i) index[i] = 0;
+    for (T& value : result) {
+      std::int64_t position = -low;
+      for (int i = 0; i < rank(); ++i) position += index[i] * strides_[i];
+      value = reach[static_cast<std::size_t>(position)];
+      for (int i = rank() - 1; i >= 0 && ++index[i] == shape_[i]; --i) index[i] = 0;
+    }
+    return result;
+  }
+
+  /// The value of a tensor with one element. Waits for the device. Throws ShapeError.
+  T item() const {
+    detail::require<ShapeError>(defined() && count() == 1, "item: shape ", to_string(shape_), " has not one element");
+    return to_vector().front();
+  }
+
+ private:
+  friend struct detail::TensorAccess;
+
+  std::shared_ptr<detail::Storage<D>> storage_;
+  Shape shape_, strides_;
+  std::int64_t offset_ = 0;
+  std::shared_ptr<void> link_;  // the tape's node; only autograd looks inside
+};
+
+namespace detail {
+
+/// What ops and the tape, but not users, may do with a tensor's inside.
+struct TensorAccess {
+  /// The same storage under another shape, `offset` elements further on, without the tape's link.
+  template <class T, class D>
+  static Tensor<T, D> view(const Tensor<T, D>& x, const Shape& shape, const Shape& strides, std::int64_t offset = 0) {
+    Tensor<T, D> result;
+    result.storage_ = x.storage_;
+    result.shape_ = shape;
+    result.strides_ = strides;
+    result.offset_ = x.offset_ + offset;
+    return result;
+  }
+  template <class T, class D>
+  static Tensor<T, D> unlinked(const Tensor<T, D>& x) {
+    Tensor<T, D> result = x;
+    result.link_.reset();
+    return result;
+  }
+  template <class T, class D>
+  static std::shared_ptr<void>& link(Tensor<T, D>& x) {
+    return x.link_;
+  }
+  template <class T, class D>
+  static const std::shared_ptr<void>& link(const Tensor<T, D>& x) {
+    return x.link_;
+  }
+  /// Whether no other tensor sees this memory.
+  template <class T, class D>
+  static bool sole_owner(const Tensor<T, D>& x) {
+    return x.storage_.use_count() == 1 && x.storage_->bytes > 0;
+  }
+};
+
+}  // namespace detail
+}  // namespace plinth

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: MIT
+// Gradient clipping by global norm.
+#pragma once
+
+#include <cmath>
+
+#include <plinth/autograd/module.hpp>
+#include <plinth/ops/create.hpp>
+
+namespace plinth {
+
+namespace detail {
+
+/// min(1, limit / (norm + 1e-6))
+struct ClipFactor {
+  double limit;
+  template <class T>
+  PLINTH_HD T forward(T norm) const {
+    const T factor = static_cast<T>(limit) / (norm + T(1e-6));
+    return factor < T(1) ? factor : T(1);
+  }
+};
+
+struct Root {
+  template <class T>
+  PLINTH_HD static T forward(T x) {
+    return std::sqrt(x);
+  }
+};
+
+}  // namespace detail
+
+/// The 2-norm of all gradients together, a tensor of rank 0 on the device. Parameters without a gradient count as 0.
+template <Module M>
+auto gradient_norm(const M& model) {
+  using D = typename M::device;
+  using A = accumulator_t<typename M::element>;
+  auto& q = queue<D>::current();
+  auto norm = zeros<A, D>(Shape());
+  for_each_parameter(model, [&](const std::string&, const auto& x) {
+    const auto g = gradient(x);
+    if (g.defined()) kernels<D>::squared_norm(q, g.count(), g.data(), norm.mutable_data());
+  });
+  kernels<D>::pointwise(q, 1, detail::Root{}, norm.data(), norm.mutable_data());
+  return norm;
+}
+
+/// Scales all gradients by min(1, limit / (norm + 1e-6)) and returns their norm before that, on the device: nothing
+/// waits.  Pascanu, Mikolov & Bengio 2013, algorithm 1.  PyTorch: clip_grad_norm_.
+/// Throws ArgumentError when the limit is not positive.
+template <Module M>
+auto clip_gradient_norm(const M& model, double limit) {
+  using D = typename M::device;
+  detail::require<ArgumentError>(limit > 0, "clip_gradient_norm: limit ", limit, " is not positive");
+  auto& q = queue<D>::current();
+  auto norm = gradient_norm(model);
+  auto factor = clone(norm);
+  kernels<D>::pointwise(q, 1, detail::ClipFactor{limit}, norm.data(), factor.mutable_data());
+  for_each_parameter(model, [&](const std::string&, const auto& x) {
+    auto g = gradient(x);
+    if (g.defined()) kernels<D>::scale(q, g.count(), factor.data(), g.mutable_data());
+  });
+  return norm;
+}
+
+}  // namespace plinth

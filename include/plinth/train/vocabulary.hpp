@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: MIT
+// The two vocabularies that need no file: bytes, and the characters of a text.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <plinth/tensor/error.hpp>
+
+namespace plinth {
+
+/// Every byte is a token; any data can be encoded.
+struct ByteVocabulary {
+  std::int64_t size() const { return 256; }
+  std::vector<std::int32_t> encode(std::string_view text) const {
+    std::vector<std::int32_t> ids(text.size());
+    std::transform(text.begin(), text.end(), ids.begin(), [](char c) { return static_cast<unsigned char>(c); });
+    return ids;
+  }
+  /// Throws ArgumentError for an id outside [0, 256).
+  std::string decode(std::span<const std::int32_t> ids) const {
+    std::string text;
+    for (const std::int32_t id : ids) {
+      detail::require<ArgumentError>(id >= 0 && id < 256, "byte vocabulary: no token ", id);
+      text += static_cast<char>(id);
+    }
+    return text;
+  }
+};
+
+/// The distinct characters (Unicode code points) of a text, in ascending order.
+class CharacterVocabulary {
+ public:
+  /// Throws FormatError with the offset when the text is not UTF-8.
+  explicit CharacterVocabulary(std::string_view text) {
+    for (std::size_t at = 0; at < text.size();) characters_.push_back(next(text, at));
+    std::sort(characters_.begin(), characters_.end());
+    characters_.erase(std::unique(characters_.begin(), characters_.end()), characters_.end());
+  }
+
+  std::int64_t size() const { return static_cast<std::int64_t>(characters_.size()); }
+
+  /// One id per character. Throws ArgumentError for a character the vocabulary lacks, FormatError for bad UTF-8.
+  std::vector<std::int32_t> encode(std::string_view text) const {
+    std::vector<std::int32_t> ids;
+    ids.reserve(text.size());
+    for (std::size_t at = 0; at < text.size();) {
+      const std::size_t begin = at;
+      const std::string character = next(text, at);
+      const auto found = std::lower_bound(characters_.begin(), characters_.end(), character);
+      detail::require<ArgumentError>(found != characters_.end() && *found == character, "character vocabulary: '",
+                                     character, "' at byte ", begin, " is not in the vocabulary");
+      ids.push_back(static_cast<std::int32_t>(found - characters_.begin()));
+    }
+    return ids;
+  }
+
+  /// Throws ArgumentError for an id outside [0, size()).
+  std::string decode(std::span<const std::int32_t> ids) const {
+    std::string text;
+    for (const std::int32_t id : ids) {
+      detail::require<ArgumentError>(id >= 0 && id < size(), "character vocabulary: no token ", id);
+      text += characters_[static_cast<std::size_t>(id)];
+    }
+    return text;
+  }
+
+ private:
+  /// The character at `at`, which moves behind it. Refuses truncated, overlong, surrogate and too large forms
+  /// (RFC 3629).
+  static std::string next(std::string_view text, std::size_t& at) {
+    const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(i < text.size() ? text[i] : 0); };
+    const unsigned first = byte(at), second = byte(at + 1);
+    const std::size_t length = first < 0x80 ? 1 : first >= 0xC2 && first < 0xE0 ? 2 : first >= 0xE0 && first < 0xF0 ? 3
+                               : first >= 0xF0 && first < 0xF5 ? 4 : 0;
+    bool good = length > 0 && at + length <= text.size();
+    for (std::size_t i = 1; i < length; ++i) good = good && (byte(at + i) & 0xC0) == 0x80;
+    good = good && !(first == 0xE0 && second < 0xA0) && !(first == 0xED && second >= 0xA0) &&
+           !(first == 0xF0 && second < 0x90) && !(first == 0xF4 && second >= 0x90);
+    detail::require<FormatError>(good, "character vocabulary: byte ", at, " is not valid UTF-8");
+    at += length;
+    return std::string(text.substr(at - length, length));
+  }
+
+  std::vector<std::string> characters_;
+};
+
+}  // namespace plinth
