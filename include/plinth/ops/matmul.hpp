@@ -28,10 +28,11 @@ MatrixLayout batched_layout(Tensor<T, D>& x, const Shape& batch_shape) {
   shape.push_back(x.size(-1));
   const Tensor<T, D> wide = TensorAccess::view(x, shape, broadcast_strides(x, shape));
   std::int64_t step = 0, expected = 0;
-  bool uniform = true;
+  bool first = true, uniform = true;
   for (int i = batch_shape.rank() - 1; i >= 0; --i) {
     if (shape[i] == 1) continue;
-    if (expected == 0 && step == 0) step = expected = wide.strides()[i];
+    if (first) step = expected = wide.strides()[i];
+    first = false;
     uniform = uniform && wide.strides()[i] == expected;
     expected *= shape[i];
   }

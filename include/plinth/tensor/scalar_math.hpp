@@ -3,7 +3,6 @@
 // plain loops over them become vector code; in double they are the standard library's.
 #pragma once
 
-#include <bit>
 #include <cmath>
 #include <concepts>
 #include <cstdint>
@@ -18,24 +17,28 @@ concept Floating = std::same_as<T, float> || std::same_as<T, double>;
 
 namespace detail {
 
+/// The bits of a float, and back. (std::bit_cast is no device function.)
+PLINTH_HD inline std::uint32_t bits_of(float x) { return __builtin_bit_cast(std::uint32_t, x); }
+PLINTH_HD inline float float_of(std::uint32_t bits) { return __builtin_bit_cast(float, bits); }
+
 /// condition ? a : b on the bits: unlike a conditional, compilers never turn it into a branch.
 PLINTH_HD inline float select(bool condition, float a, float b) {
   const std::uint32_t mask = 0u - static_cast<std::uint32_t>(condition);
-  return std::bit_cast<float>((std::bit_cast<std::uint32_t>(a) & mask) | (std::bit_cast<std::uint32_t>(b) & ~mask));
+  return float_of((bits_of(a) & mask) | (bits_of(b) & ~mask));
 }
 
 PLINTH_HD inline float magnitude(float x) {
-  return std::bit_cast<float>(std::bit_cast<std::uint32_t>(x) & 0x7fffffffu);
+  return float_of(bits_of(x) & 0x7fffffffu);
 }
 
 /// y with the sign of x, y >= 0.
 PLINTH_HD inline float with_sign(float y, float x) {
-  return std::bit_cast<float>(std::bit_cast<std::uint32_t>(y) | (std::bit_cast<std::uint32_t>(x) & 0x80000000u));
+  return float_of(bits_of(y) | (bits_of(x) & 0x80000000u));
 }
 
 /// 2^n for n in [-126, 127]; some number for others.
 PLINTH_HD inline float power_of_two(std::int32_t n) {
-  return std::bit_cast<float>((static_cast<std::uint32_t>(n) + 127u) << 23);
+  return float_of((static_cast<std::uint32_t>(n) + 127u) << 23);
 }
 
 /// exp(x + rest) for |rest| at most 1. x = n ln 2 + r with |r| <= ln 2 / 2, ln 2 in two parts of which the first has
@@ -46,7 +49,7 @@ PLINTH_HD inline float exp(float x, float rest) {
   x = select(x < -104.0f, -104.0f, x);
   x = select(x > 89.0f, 89.0f, x);
   const float shifted = x * 0x1.715476p0f + shift;
-  const auto n = static_cast<std::int32_t>(std::bit_cast<std::uint32_t>(shifted) - std::bit_cast<std::uint32_t>(shift));
+  const auto n = static_cast<std::int32_t>(bits_of(shifted) - bits_of(shift));
   const float whole = static_cast<float>(n);
   const float r = (x - whole * 0.693359375f) + (whole * 2.12194440e-4f + rest);
   float p = 1.38144673e-3f;
@@ -62,7 +65,7 @@ PLINTH_HD inline float exp(float x, float rest) {
 /// exp(-t^2 / 2) for t >= 0. The square is split so that its rounding does not reach the exponent.
 PLINTH_HD inline float gaussian(float t) {
   t = select(t > 15.0f, 15.0f, t);
-  const float head = std::bit_cast<float>(std::bit_cast<std::uint32_t>(t) & 0xfffff000u);
+  const float head = float_of(bits_of(t) & 0xfffff000u);
   return exp(-0.5f * head * head, -0.5f * (t - head) * (t + head));
 }
 

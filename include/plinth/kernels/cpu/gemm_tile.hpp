@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: MIT
+// The innermost part of the matrix product: a tile of C held in vector registers, one template for every instruction
+// set, and the call that compiles a job for a set.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <utility>
+
+#include <plinth/tensor/instruction_set.hpp>
+
+namespace plinth::cpu {
+
+/// The tile of an instruction set: `rows` rows of C by two vectors of `bytes` bytes, as many as its registers hold;
+/// `low_rows` is the lower tile for the last rows.
+template <InstructionSet Set>
+struct GemmTile {
+  static constexpr int bytes = 16, rows = 4, low_rows = 2;
+};
+template <>
+struct GemmTile<InstructionSet::avx2> {
+  static constexpr int bytes = 32, rows = 6, low_rows = 4;
+};
+template <>
+struct GemmTile<InstructionSet::avx512> {
+  static constexpr int bytes = 64, rows = 14, low_rows = 8;
+};
+
+/// Rows and columns of the tile over T for a set chosen at run time.
+struct TileSize {
+  std::int64_t rows, columns;
+};
+template <class T>
+TileSize tile_size(InstructionSet set) {
+  const auto of = [](auto tile) { return TileSize{tile.rows, 2 * tile.bytes / static_cast<int>(sizeof(T))}; };
+  if (set == InstructionSet::avx512) return of(GemmTile<InstructionSet::avx512>{});
+  if (set == InstructionSet::avx2) return of(GemmTile<InstructionSet::avx2>{});
+  return of(GemmTile<InstructionSet::baseline>{});
+}
+
+#if defined(__x86_64__) && defined(__GNUC__)
+template <class Job>
+[[gnu::target("avx512f,avx512vl,avx512bw,avx512dq,avx2,fma"), gnu::flatten]] void run_avx512_job(const Job& job) {
+  job.template run<InstructionSet::avx512>();
+}
+template <class Job>
+[[gnu::target("avx2,fma"), gnu::flatten]] void run_avx2_job(const Job& job) {
+  job.template run<InstructionSet::avx2>();
+}
+#endif
+
+/// Calls job.run<set>() with everything it calls inlined into a function compiled for that set.
+template <class Job>
+void run_job(InstructionSet set, const Job& job) {
+#if defined(__x86_64__) && defined(__GNUC__)
+  if (set == InstructionSet::avx512) return run_avx512_job(job);
+  if (set == InstructionSet::avx2) return run_avx2_job(job);
+#endif
+  (void)set;
+  job.template run<InstructionSet::baseline>();
+}
+
+/// GCC's vector type of `Bytes` bytes. Its values never cross a function call: their ABI depends on the set.
+template <class T, int Bytes>
+struct Vector {
+  typedef T type __attribute__((vector_size(Bytes)));
+};
+
+/// What a tile multiplies. A(i, k) = a[i * a_row + k * a_step]; row k of B is at b + k * b_step.
+template <class T>
+struct TileOperands {
+  const T* a;
+  std::int64_t a_row, a_step;
+  const T* b;
+  std::int64_t b_step, K;
+  T* c;
+  std::int64_t c_row;
+  bool accumulate;
+};
+
+/// c = sum (+ c) for one vector; by reference, since it does not cross a call.
+template <class T, class V>
+[[gnu::always_inline]] inline void store(const V& sum, bool accumulate, T* c) {
+  V value = {};
+  if (accumulate) __builtin_memcpy(&value, c, sizeof value);
+  value += sum;
+  __builtin_memcpy(c, &value, sizeof value);
+}
+
+/// C = A B (+ C) for a tile of sizeof...(I) rows and `Vectors` vectors. Every element of C is one chain of fused
+/// multiply-adds over k = 0, 1, ..., whatever the tile: its bits do not depend on where the tiles begin.
+template <class T, int Bytes, int Vectors, int... I>
+[[gnu::always_inline]] inline void multiply_tile(const TileOperands<T>& g, std::integer_sequence<int, I...>) {
+  using V = typename Vector<T, Bytes>::type;
+  constexpr int lanes = Bytes / static_cast<int>(sizeof(T)), rows = sizeof...(I);
+  constexpr std::int64_t prefetch_steps = 48;  // C arrives just before it is needed: earlier, A and B evict it
+  V sum[Vectors][rows] = {};
+  const std::int64_t a_row = g.a_row;
+  const T* a[] = {g.a + I / 3 * 3 * a_row...};  // every third is used: x86 addresses reach two more rows from each
+  const T* b = g.b;
+  std::int64_t k = 0, stop = std::max<std::int64_t>(g.K - prefetch_steps, 0);
+  for (;;) {
+    for (; k < stop; ++k) {
+      V right[Vectors];
+      __builtin_memcpy(right, b, sizeof right);
+      if constexpr (Vectors == 2) {
+        T left;
+        ((left = a[I / 3 * 3][I % 3 * a_row], sum[0][I] += left * right[0], sum[1][I] += left * right[1]), ...);
+      } else {
+        ((sum[0][I] += a[I / 3 * 3][I % 3 * a_row] * right[0]), ...);
+      }
+      ((a[I] += I % 3 ? 0 : g.a_step), ...);
+      b += g.b_step;
+    }
+    if (stop == g.K) break;
+    stop = g.K;
+    (__builtin_prefetch(g.c + I * g.c_row, 1), ...);
+    (__builtin_prefetch(g.c + I * g.c_row + Vectors * lanes - 1, 1), ...);
+  }
+  for (int v = 0; v < Vectors; ++v) (store(sum[v][I], g.accumulate, g.c + I * g.c_row + v * lanes), ...);
+}
+
+/// C = A B (+ C) for a block of rows by one panel of B, at most two vectors wide.
+template <class T>
+struct PanelProduct {
+  TileOperands<T> operands;     // of the first tile
+  std::int64_t a_panel;         // from the A of one tile to the next
+  std::int64_t rows, columns;   // A and B must be readable up to whole tiles
+
+  template <InstructionSet Set>
+  [[gnu::always_inline]] inline void run() const {
+    using Tile = GemmTile<Set>;
+    constexpr int lanes = Tile::bytes / static_cast<int>(sizeof(T));
+    TileOperands<T> g = operands;
+    T edge[Tile::rows * 2 * lanes];  // where a tile that overlaps the border of C goes first
+    for (std::int64_t i = 0; i < rows; i += Tile::rows) {
+      const std::int64_t left = rows - i;
+      const int height = left > Tile::low_rows ? Tile::rows : Tile::low_rows, width = columns > lanes ? 2 * lanes : lanes;
+      const bool inside = left >= height && columns == width;
+      T* c = operands.c + i * operands.c_row;
+      g.a = operands.a + i / Tile::rows * a_panel;
+      g.c = inside ? c : edge;
+      g.c_row = inside ? operands.c_row : 2 * lanes;
+      g.accumulate = inside && operands.accumulate;
+      multiply<Set>(g, height, width);
+      if (!inside) copy_edge(edge, 2 * lanes, std::min<std::int64_t>(left, height), c);
+    }
+  }
+
+ private:
+  template <InstructionSet Set>
+  [[gnu::always_inline]] static inline void multiply(const TileOperands<T>& g, int height, int width) {
+    using Tile = GemmTile<Set>;
+    constexpr int bytes = Tile::bytes, lanes = bytes / static_cast<int>(sizeof(T));
+    constexpr std::make_integer_sequence<int, Tile::rows> high{};
+    constexpr std::make_integer_sequence<int, Tile::low_rows> low{};
+    if (height == Tile::rows)
+      width > lanes ? multiply_tile<T, bytes, 2>(g, high) : multiply_tile<T, bytes, 1>(g, high);
+    else
+      width > lanes ? multiply_tile<T, bytes, 2>(g, low) : multiply_tile<T, bytes, 1>(g, low);
+  }
+
+  void copy_edge(const T* edge, std::int64_t edge_row, std::int64_t height, T* c) const {
+    for (std::int64_t i = 0; i < height; ++i)
+      for (std::int64_t j = 0; j < columns; ++j) {
+        T& to = c[i * operands.c_row + j];
+        to = (operands.accumulate ? to : T(0)) + edge[i * edge_row + j];
+      }
+  }
+};
+
+}  // namespace plinth::cpu
