@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: MIT
+"""The peer: nanoGPT's CPU recipe (train_shakespeare_char with 4 layers, 128 channels, context 64) in PyTorch.
+
+    python3 nanogpt_recipe.py --data tinyshakespeare.txt --seed 1
+
+Prints one JSON line; the validation loss (nats per character) is over the whole validation split with the final
+weights.  B batch, T sequence, C channels, H heads, V vocabulary.
+"""
+import argparse
+import json
+import math
+import time
+
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+
+LAYERS, HEADS, CHANNELS, CONTEXT, BATCH = 4, 4, 128, 64, 12
+PEAK_RATE, LAST_RATE, WARM_UP = 1e-3, 1e-4, 100
+BETAS, WEIGHT_DECAY, CLIP_NORM = (0.9, 0.99), 0.1, 1.0
+
+
+class Block(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.attention_norm = nn.LayerNorm(CHANNELS, bias=False)
+        self.query_key_value = nn.Linear(CHANNELS, 3 * CHANNELS, bias=False)
+        self.output = nn.Linear(CHANNELS, CHANNELS, bias=False)
+        self.feed_forward_norm = nn.LayerNorm(CHANNELS, bias=False)
+        self.up = nn.Linear(CHANNELS, 4 * CHANNELS, bias=False)
+        self.down = nn.Linear(4 * CHANNELS, CHANNELS, bias=False)
+
+    def forward(self, x):                                                               # (B, T, C)
+        q, k, v = (part.unflatten(-1, (HEADS, -1)).transpose(1, 2)                      # (B, H, T, C/H)
+                   for part in self.query_key_value(self.attention_norm(x)).chunk(3, dim=-1))
+        mixed = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        x = x + self.output(mixed.transpose(1, 2).flatten(2))
+        return x + self.down(F.gelu(self.up(self.feed_forward_norm(x))))
+
+
+class LanguageModel(nn.Module):
+    def __init__(self, vocabulary):
+        super().__init__()
+        self.tokens = nn.Embedding(vocabulary, CHANNELS)
+        self.positions = nn.Embedding(CONTEXT, CHANNELS)
+        self.blocks = nn.Sequential(*(Block() for _ in range(LAYERS)))
+        self.norm = nn.LayerNorm(CHANNELS, bias=False)
+        for name, weight in self.named_parameters():
+            if weight.dim() >= 2:
+                ends_branch = name.endswith(("output.weight", "down.weight"))
+                nn.init.normal_(weight, std=0.02 / math.sqrt(2 * LAYERS) if ends_branch else 0.02)
+
+    def forward(self, inputs, targets, reduction="mean"):                               # (B, T) twice -> loss
+        x = self.blocks(self.tokens(inputs) + self.positions.weight[:inputs.size(1)])   # (B, T, C)
+        logits = F.linear(self.norm(x), self.tokens.weight)                             # (B, T, V), the head is tied
+        return F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction=reduction)
+
+
+def learning_rate(step, steps):
+    """Linear warm-up, then a cosine from the peak to the last rate."""
+    if step < WARM_UP:
+        return PEAK_RATE * (step + 1) / (WARM_UP + 1)
+    progress = (step - WARM_UP) / (steps - WARM_UP)
+    return LAST_RATE + 0.5 * (1 + math.cos(math.pi * progress)) * (PEAK_RATE - LAST_RATE)
+
+
+def train(model, text, steps):
+    matrices = [w for w in model.parameters() if w.dim() >= 2]
+    vectors = [w for w in model.parameters() if w.dim() < 2]
+    optimizer = torch.optim.AdamW([dict(params=matrices, weight_decay=WEIGHT_DECAY),
+                                   dict(params=vectors, weight_decay=0.0)], lr=PEAK_RATE, betas=BETAS)
+    offsets = torch.arange(CONTEXT)
+    for step in range(steps):
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate(step, steps)
+        windows = torch.randint(len(text) - CONTEXT, (BATCH, 1)) + offsets              # (B, T)
+        loss = model(text[windows], text[windows + 1])
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), CLIP_NORM)
+        optimizer.step()
+
+
+@torch.no_grad()
+def whole_loss(model, text):
+    """Mean loss over all windows of CONTEXT characters, without overlap."""
+    count = (len(text) - 1) // CONTEXT
+    inputs = text[:count * CONTEXT].view(count, CONTEXT)
+    targets = text[1:count * CONTEXT + 1].view(count, CONTEXT)
+    total = sum(model(x, y, reduction="sum").item() for x, y in zip(inputs.split(128), targets.split(128)))
+    return total / targets.numel()
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", required=True, help="a text file")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=0, help="0: PyTorch's own choice")
+    parser.add_argument("--steps", type=int, default=2000)
+    options = parser.parse_args()
+    if options.threads > 0:
+        torch.set_num_threads(options.threads)
+    torch.manual_seed(options.seed)
+
+    with open(options.data, encoding="utf-8", newline="") as file:
+        characters = file.read()
+    ids = {character: i for i, character in enumerate(sorted(set(characters)))}
+    text = torch.tensor([ids[character] for character in characters])
+    split = int(0.9 * len(text))
+
+    model = LanguageModel(len(ids))
+    start = time.perf_counter()
+    train(model, text[:split], options.steps)
+    seconds = time.perf_counter() - start
+    print(json.dumps(dict(seed=options.seed, steps=options.steps, threads=torch.get_num_threads(),
+                          seconds=round(seconds, 2), validation_loss=round(whole_loss(model, text[split:]), 4),
+                          torch=torch.__version__)))
+
+
+if __name__ == "__main__":
+    main()
