@@ -173,4 +173,18 @@ PLINTH_HD inline T sigmoid(T x) {
   }
 }
 
+/// The square root of a number >= 0. Float: by Newton's method, since std::sqrt may set errno and so keeps a loop from
+/// becoming vector code; relative error below 2e-7 from 1e-36 on, absolute error below 1e-18 beneath.
+template <Floating T>
+PLINTH_HD inline T sqrt(T x) {
+  if constexpr (std::same_as<T, double>) {
+    return std::sqrt(x);
+  } else {
+    float y = detail::float_of(0x5f3759dfu - (detail::bits_of(x) >> 1));  // about 1 / sqrt(x)
+    for (int i = 0; i < 3; ++i) y = y * (1.5f - (0.5f * x * y) * y);
+    const float root = x * y;
+    return detail::select(x <= 3.40282347e38f, root + 0.5f * y * (x - root * root), x);
+  }
+}
+
 }  // namespace plinth::math

@@ -2,6 +2,7 @@
 // The training loop as a convenience: everything it does is a public call.
 #pragma once
 
+#include <concepts>
 #include <cstdint>
 #include <string>
 
@@ -52,7 +53,7 @@ class Trainer {
                                    "trainer: warmup_steps ", options.warmup_steps, " is outside [0, steps]");
   }
 
-  /// Runs all steps; observer(const TrainingStep<M>&) is called after each one.
+  /// Runs all steps; observer(const TrainingStep<M>&) is called after each one and may return false to stop.
   /// Throws GradientError naming the parameters that the first backward did not reach.
   template <class Observer>
   void fit(const TokenWindows& data, Observer&& observer) {
@@ -71,7 +72,11 @@ class Trainer {
       report.gradient_norm = clip_gradient_norm(model_, options_.clip_norm);
       optimizer_.step(report.learning_rate);
       clear_gradients(model_);
-      observer(report);
+      if constexpr (std::same_as<decltype(observer(report)), bool>) {
+        if (!observer(report)) return;
+      } else {
+        observer(report);
+      }
     }
   }
   void fit(const TokenWindows& data) {

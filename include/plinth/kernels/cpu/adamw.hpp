@@ -7,6 +7,7 @@
 
 #include <plinth/kernels/arguments.hpp>
 #include <plinth/kernels/cpu/elementwise.hpp>
+#include <plinth/tensor/scalar_math.hpp>
 
 namespace plinth::cpu {
 
@@ -28,7 +29,7 @@ struct CpuAdamW {
         const A m = beta1 * first[i] + rest1 * g, v = beta2 * second[i] + rest2 * g * g;
         first[i] = m;
         second[i] = v;
-        weight[i] = static_cast<T>(static_cast<A>(weight[i]) * keep - step * m / (std::sqrt(v) / root2 + epsilon));
+        weight[i] = static_cast<T>(static_cast<A>(weight[i]) * keep - step * m / (math::sqrt(v) / root2 + epsilon));
       }
     });
   }

@@ -101,13 +101,14 @@ template <class T, int Bytes, int Vectors, int... I>
   std::int64_t k = 0, stop = std::max<std::int64_t>(g.K - prefetch_steps, 0);
   for (;;) {
     for (; k < stop; ++k) {
-      V right[Vectors];
-      __builtin_memcpy(right, b, sizeof right);
+      V right, next;
+      __builtin_memcpy(&right, b, sizeof right);
       if constexpr (Vectors == 2) {
+        __builtin_memcpy(&next, b + lanes, sizeof next);
         T left;
-        ((left = a[I / 3 * 3][I % 3 * a_row], sum[0][I] += left * right[0], sum[1][I] += left * right[1]), ...);
+        ((left = a[I / 3 * 3][I % 3 * a_row], sum[0][I] += left * right, sum[1][I] += left * next), ...);
       } else {
-        ((sum[0][I] += a[I / 3 * 3][I % 3 * a_row] * right[0]), ...);
+        ((sum[0][I] += a[I / 3 * 3][I % 3 * a_row] * right), ...);
       }
       ((a[I] += I % 3 ? 0 : g.a_step), ...);
       b += g.b_step;
@@ -117,7 +118,8 @@ template <class T, int Bytes, int Vectors, int... I>
     (__builtin_prefetch(g.c + I * g.c_row, 1), ...);
     (__builtin_prefetch(g.c + I * g.c_row + Vectors * lanes - 1, 1), ...);
   }
-  for (int v = 0; v < Vectors; ++v) (store(sum[v][I], g.accumulate, g.c + I * g.c_row + v * lanes), ...);
+  (store(sum[0][I], g.accumulate, g.c + I * g.c_row), ...);
+  if constexpr (Vectors == 2) (store(sum[1][I], g.accumulate, g.c + I * g.c_row + lanes), ...);
 }
 
 /// C = A B (+ C) for a block of rows by one panel of B, at most two vectors wide.

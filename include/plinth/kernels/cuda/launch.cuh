@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: MIT
+// launch(queue, grid, block, shared_bytes, kernel, arguments...): the one way a CUDA kernel is started.
+#pragma once
+
+#include <cuda_runtime.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <type_traits>
+
+#include <plinth/kernels/cuda/intrinsics.cuh>
+#include <plinth/kernels/cuda/queue.cuh>
+#include <plinth/tensor/host_device.hpp>
+
+namespace plinth::cuda {
+
+/// The number of blocks that `count` things need when each block takes `each`.
+PLINTH_HD constexpr std::int64_t blocks_for(std::int64_t count, std::int64_t each) { return (count + each - 1) / each; }
+
+/// Queues kernel(arguments...) on `grid` blocks of `block` threads, a multiple of the warp size, with `shared_bytes` of
+/// shared memory each. An empty grid does nothing. Throws ArgumentError for more than 2^31 - 1 blocks, DeviceError.
+template <class... Parameters>
+void launch(queue<Cuda>& queue, std::int64_t grid, int block, std::size_t shared_bytes, void (*kernel)(Parameters...),
+            std::type_identity_t<Parameters>... arguments) {
+  if (grid == 0) return;
+  detail::require<ArgumentError>(grid > 0 && grid <= std::numeric_limits<std::int32_t>::max(), "cuda: ", grid,
+                                 " blocks in one launch");
+  constexpr std::size_t granted = 48 * 1024;  // without asking
+  if (shared_bytes > granted)
+    check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shared_bytes)),
+          "asking for shared memory");
+  cudaLaunchConfig_t config = {};
+  config.gridDim = dim3(static_cast<unsigned>(grid));
+  config.blockDim = dim3(static_cast<unsigned>(block));
+  config.dynamicSmemBytes = shared_bytes;
+  config.stream = queue.stream();
+  check(cudaLaunchKernelEx(&config, kernel, arguments...), "launching a kernel");
+}
+
+}  // namespace plinth::cuda

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: MIT
+// The threads that share a row, and reductions over them. All members get the same bits, in an order fixed by the team.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include <plinth/kernels/cuda/intrinsics.cuh>
+#include <plinth/tensor/host_device.hpp>
+
+namespace plinth::cuda {
+
+struct Sum {
+  template <class A>
+  PLINTH_HD A operator()(A a, A b) const {
+    return a + b;
+  }
+};
+
+struct Max {
+  template <class A>
+  PLINTH_HD A operator()(A a, A b) const {
+    return b <= a ? a : b;
+  }
+};
+
+/// One warp for each row, several rows to a block.
+struct WarpTeam {
+  static constexpr int size = warp_size, rows_per_block = 8, block = size * rows_per_block;
+  static constexpr std::size_t shared_values = 0;
+
+  __device__ static std::int64_t row() { return std::int64_t{blockIdx.x} * rows_per_block + threadIdx.x / warp_size; }
+  __device__ static int member() { return static_cast<int>(threadIdx.x) % warp_size; }
+
+  /// All members' values, combined. All members of all of the block's teams with a row must come here.
+  template <class A, class Combine>
+  __device__ static A reduce(A value, Combine combine) {
+    for (int lanes = warp_size / 2; lanes > 0; lanes /= 2) value = combine(value, shuffle_xor(value, lanes));
+    return value;
+  }
+};
+
+/// One block for each row. A reduction uses the first `shared_values` values of the shared memory.
+struct BlockTeam {
+  static constexpr int size = 512, rows_per_block = 1, block = size;
+  static constexpr std::size_t shared_values = size / warp_size;
+
+  __device__ static std::int64_t row() { return blockIdx.x; }
+  __device__ static int member() { return static_cast<int>(threadIdx.x); }
+
+  template <class A, class Combine>
+  __device__ static A reduce(A value, Combine combine) {
+    A* partial = shared_memory<A>();
+    value = WarpTeam::reduce(value, combine);
+    block_barrier();  // the last reduction has been read
+    if (member() % warp_size == 0) partial[member() / warp_size] = value;
+    block_barrier();
+    value = partial[0];
+    for (std::size_t warp = 1; warp < shared_values; ++warp) value = combine(value, partial[warp]);
+    return value;
+  }
+};
+
+}  // namespace plinth::cuda
