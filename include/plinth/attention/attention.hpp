@@ -82,8 +82,8 @@ template <class T, class D>
 void check_attention(const Tensor<T, D>& q, const Tensor<T, D>& k, const Tensor<T, D>& v) {
   const bool fits = q.rank() == 4 && k.rank() == 4 && v.shape() == k.shape() && q.size(0) == k.size(0) &&
                     k.size(1) > 0 && q.size(1) % k.size(1) == 0 && q.size(3) == k.size(3);
-  require<ShapeError>(fits, "attention: query ", to_string(q.shape()), ", key ", to_string(k.shape()), " and value ",
-                      to_string(v.shape()), " do not fit");
+  require<ShapeError>(fits, "attention: query ", q.shape(), ", key ", k.shape(), " and value ",
+                      v.shape(), " do not fit");
 }
 
 }  // namespace detail

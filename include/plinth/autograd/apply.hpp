@@ -25,7 +25,7 @@ class Saved {
 
   const Tensor<T, D>& get(const char* operation) const {
     detail::require<GradientError>(!tensor_.defined() || tensor_.version() == version_, operation,
-                                   ": a tensor of shape ", to_string(tensor_.shape()),
+                                   ": a tensor of shape ", tensor_.shape(),
                                    " saved for backward was written to after the forward pass");
     return tensor_;
   }
@@ -90,8 +90,8 @@ struct OperationNode final : GradientNode<typename Output::element, typename Out
   void deliver(X& dx) {
     if (!this->inputs[I]) return;
     require<GradientError>(dx.defined(), Op::name, ": no gradient for input ", I);
-    require<GradientError>(dx.shape() == input_shapes[I], Op::name, ": gradient of shape ", to_string(dx.shape()),
-                           " for input ", I, " of shape ", to_string(input_shapes[I]));
+    require<GradientError>(dx.shape() == input_shapes[I], Op::name, ": gradient of shape ", dx.shape(),
+                           " for input ", I, " of shape ", input_shapes[I]);
     if constexpr (Real<typename X::element>)
       static_cast<GradientNode<typename X::element, typename X::device>&>(*this->inputs[I]).receive(std::move(dx));
   }
@@ -99,12 +99,26 @@ struct OperationNode final : GradientNode<typename Output::element, typename Out
   bool done_ = false;
 };
 
+template <class Op, class... Inputs>
+void require_defined(const Inputs&... x) {
+  int required = sizeof...(Inputs), index = 0;
+  if constexpr (requires { Op::required_inputs; }) required = Op::required_inputs;
+  const auto check = [&](bool defined) {
+    require<ArgumentError>(defined || index >= required, Op::name, ": input ", index, " is an undefined tensor");
+    ++index;
+  };
+  (check(x.defined()), ...);
+}
+
 }  // namespace detail
 
-/// Runs op.forward(x...) and records op when one of the inputs needs a gradient.
-/// Throws GradientError when that one meets an operation without a gradient.
+/// Runs op.forward(x...) and records op when one of the inputs needs a gradient. Inputs are defined; an operation whose
+/// last ones may be undefined says how many must not be: static constexpr int required_inputs = 2.
+/// Throws ArgumentError for an undefined input, GradientError when one that needs a gradient meets an operation
+/// without one.
 template <class Op, class... Inputs>
 auto apply(Op op, const Inputs&... x) {
+  detail::require_defined<Op>(x...);
   auto y = op.forward(x...);
   using Output = decltype(y);
   static_assert(Nondifferentiable<Op> || Differentiable<Op, Output, Inputs...>,

@@ -101,7 +101,7 @@ std::vector<std::string> unreached(const M& model) {
 
 /// Copies every parameter of `from` into the one of the same name in `to`, through the program's memory, so that
 /// element types and devices may differ. Throws ArgumentError naming a parameter that only one of them has, and
-/// ShapeError where shapes differ; then nothing was copied.
+/// ShapeError where shapes differ or a target is not dense in memory; then nothing was copied.
 template <Module From, Module To>
 void copy_state(const From& from, To& to) {
   std::vector<std::pair<std::string, Shape>> have, want;
@@ -113,12 +113,15 @@ void copy_state(const From& from, To& to) {
       for (const auto& [other, other_shape] : others)
         if (other == name) found = &other_shape;
       detail::require<ArgumentError>(found, "copy_state: the ", which, " model has no parameter ", name);
-      detail::require<ShapeError>(*found == shape, "copy_state: ", name, " has shapes ", to_string(shape), " and ",
-                                  to_string(*found));
+      detail::require<ShapeError>(*found == shape, "copy_state: ", name, " has shapes ", shape, " and ",
+                                  *found);
     }
   };
   require_all(have, want, "target");
   require_all(want, have, "source");
+  for_each_parameter(to, [](const std::string& name, const auto& x) {
+    detail::require<ShapeError>(x.contiguous(), "copy_state: ", name, " has strides ", x.strides());
+  });
   for_each_parameter(from, [&](const std::string& name, const auto& x) {
     const auto values = x.to_vector();
     for_each_parameter(to, [&](const std::string& other, auto& y) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <unordered_set>
@@ -20,7 +21,7 @@ namespace detail {
 /// One recorded operation, or a leaf.
 struct Node {
   Node() {
-    static thread_local std::uint64_t count = 0;
+    static std::atomic<std::uint64_t> count = 0;
     order = ++count;
   }
   Node(const Node&) = delete;
@@ -29,9 +30,11 @@ struct Node {
 
   /// Sends the gathered gradient on to the inputs and forgets what was saved for it.
   virtual void run() = 0;
+  /// Drops the gathered gradient.
+  virtual void forget() = 0;
   virtual const char* name() const = 0;
 
-  std::uint64_t order;  // nodes are numbered as they are made, so an input's number is lower
+  std::uint64_t order;  // nodes of all threads are numbered as they are made, so an input's number is lower
   std::vector<std::shared_ptr<Node>> inputs;  // null where the input needs no gradient
 
   /// Drops a list of nodes without recursion: a chain of a million of them would overflow the stack.
@@ -53,6 +56,8 @@ struct Node {
 template <class T, class D>
 struct GradientNode : Node {
   Tensor<T, D> gradient;
+
+  void forget() override { gradient = {}; }
 
   /// gradient += dy. The first one is kept as it is; memory that others see is never written to.
   void receive(Tensor<T, D> dy) {
@@ -147,27 +152,30 @@ inline std::vector<std::shared_ptr<Node>> history(const std::shared_ptr<Node>& r
 
 /// Adds the gradients of `y` (with dy = seed, in y's shape) to every leaf it was computed from, and releases the tape.
 /// Throws GradientError when y has no history, when the tape was already released, or when a tensor that an operation
-/// saved has been written to since.  PyTorch: y.backward(dy).
+/// saved has been written to since; the leaves it was computed from are then left without a gradient.
+/// PyTorch: y.backward(dy).
 template <Real T, class D>
 void backward(const Tensor<T, D>& y, const Tensor<T, D>& seed) {
   detail::require<GradientError>(detail::TensorAccess::link(y) != nullptr,
                                  "backward: the tensor was not computed from anything that needs a gradient");
-  detail::require<ShapeError>(seed.shape() == y.shape(), "backward: tensor ", to_string(y.shape()), " and seed ",
-                              to_string(seed.shape()), " differ in shape");
+  detail::require<ShapeError>(seed.shape() == y.shape(), "backward: tensor ", y.shape(), " and seed ",
+                              seed.shape(), " differ in shape");
   const NoGradient no_gradient;
   auto root = detail::node_of(y);
   root->receive(seed);
-  auto nodes = detail::history(root);
-  for (auto& node : nodes) {
-    node->run();
-    node.reset();
+  const auto nodes = detail::history(root);
+  try {
+    for (const auto& node : nodes) node->run();
+  } catch (...) {
+    for (const auto& node : nodes) node->forget();
+    throw;
   }
 }
 
 /// The same for a tensor with one element, with dy = 1.
 template <Real T, class D>
 void backward(const Tensor<T, D>& y) {
-  detail::require<ShapeError>(y.count() == 1, "backward: shape ", to_string(y.shape()),
+  detail::require<ShapeError>(y.count() == 1, "backward: shape ", y.shape(),
                               " has not one element; give the gradient of the loss as a second argument");
   Tensor<T, D> one(y.shape());
   kernels<D>::fill(queue<D>::current(), 1, T(1), one.mutable_data());

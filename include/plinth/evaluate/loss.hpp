@@ -12,13 +12,14 @@ namespace plinth {
 
 /// Mean negative log-likelihood in nats of every token but the first, over windows of `context` tokens without
 /// overlap, `rows` of them at once. exp of it is the perplexity; divided by ln 2 it is in bits per token.
-/// Throws ArgumentError when there are fewer than two tokens.
+/// Throws ArgumentError when there are fewer than two tokens, or context or rows are not positive.
 template <class M>
 double mean_loss(const M& model, std::span<const std::int32_t> tokens, std::int64_t context, std::int64_t rows = 64) {
   using D = typename M::device;
   const NoGradient no_gradient;
   const auto count = static_cast<std::int64_t>(tokens.size()) - 1;
-  detail::require<ArgumentError>(count > 0 && context > 0, "mean_loss: needs at least two tokens, got ", tokens.size());
+  detail::require<ArgumentError>(count > 0, "mean_loss: needs at least two tokens, got ", tokens.size());
+  detail::require<ArgumentError>(context > 0 && rows > 0, "mean_loss: ", rows, " windows of ", context, " tokens at once");
   double sum = 0;
   for (std::int64_t at = 0; at < count;) {
     const std::int64_t left = count - at, length = std::min(context, left);

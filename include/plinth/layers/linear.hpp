@@ -2,6 +2,7 @@
 // The linear layer, with an activation fused into it where the backend can.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <tuple>
 
@@ -27,6 +28,7 @@ struct Identity {
 template <class F, class T, class D>
 struct LinearOp {
   static constexpr const char* name = "linear";
+  static constexpr int required_inputs = 2;
   F formula;
   Saved<T, D> x, weight, z;
   bool has_bias = false;
@@ -52,7 +54,7 @@ struct LinearOp {
   std::tuple<Tensor<T, D>, Tensor<T, D>, Tensor<T, D>> backward(const Tensor<T, D>& dy, Needed<3> needed) const {
     auto& q = queue<D>::current();
     const auto &input = x.get(name), &w = weight.get(name);
-    const std::int64_t inputs = w.size(1), outputs = w.size(0), rows = dy.count() / outputs;
+    const std::int64_t inputs = w.size(1), outputs = w.size(0), rows = dy.count() / std::max<std::int64_t>(outputs, 1);
     Tensor<T, D> dz = detail::dense(dy), dx, dw, db;
     if constexpr (!std::same_as<F, Identity>) {
       Tensor<T, D> through(dy.shape());
@@ -107,8 +109,8 @@ Tensor<T, D> linear(const Tensor<T, D>& x, const Tensor<T, D>& weight, const Ten
                     F activation = {}) {
   detail::require<ShapeError>(weight.rank() == 2 && x.rank() >= 1 && x.size(-1) == weight.size(1) &&
                                   (!bias.defined() || bias.shape() == Shape({weight.size(0)})),
-                              "linear: x ", to_string(x.shape()), ", weight ", to_string(weight.shape()), " and bias ",
-                              to_string(bias.shape()), " do not fit");
+                              "linear: x ", x.shape(), ", weight ", weight.shape(), " and bias ",
+                              bias.shape(), " do not fit");
   return apply(LinearOp<F, T, D>{activation, {}, {}, {}, false}, x, weight, bias);
 }
 

@@ -13,6 +13,7 @@ template <class T, class D>
 struct LayerNormOp {
   using A = accumulator_t<T>;
   static constexpr const char* name = "layer_norm";
+  static constexpr int required_inputs = 2;
   double epsilon = 0;
   Saved<T, D> x, gain;
   Tensor<A, D> mean, inverse_deviation;
@@ -50,8 +51,8 @@ Tensor<T, D> layer_norm(const Tensor<T, D>& x, const Tensor<T, D>& gain, const T
                         double epsilon = 1e-5) {
   const bool fits = x.rank() >= 1 && gain.shape() == Shape({x.size(-1)}) && gain.contiguous() &&
                     (!bias.defined() || (bias.shape() == gain.shape() && bias.contiguous()));
-  detail::require<ShapeError>(fits, "layer_norm: x ", to_string(x.shape()), ", gain ", to_string(gain.shape()),
-                              " and bias ", to_string(bias.shape()), " do not fit");
+  detail::require<ShapeError>(fits, "layer_norm: x ", x.shape(), ", gain ", gain.shape(),
+                              " and bias ", bias.shape(), " do not fit");
   return apply(LayerNormOp<T, D>{epsilon, {}, {}, {}, {}, false}, x, gain, bias);
 }
 
@@ -89,7 +90,7 @@ struct RmsNormOp {
 template <Real T, class D>
 Tensor<T, D> rms_norm(const Tensor<T, D>& x, const Tensor<T, D>& gain, double epsilon = 1e-5) {
   detail::require<ShapeError>(x.rank() >= 1 && gain.shape() == Shape({x.size(-1)}) && gain.contiguous(),
-                              "rms_norm: x ", to_string(x.shape()), " and gain ", to_string(gain.shape()),
+                              "rms_norm: x ", x.shape(), " and gain ", gain.shape(),
                               " do not fit");
   return apply(RmsNormOp<T, D>{epsilon, {}, {}, {}}, x, gain);
 }

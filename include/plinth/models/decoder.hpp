@@ -90,7 +90,7 @@ struct Decoder {
   /// tokens (B, T) -> logits (B, T, V); positions (B, T) count from 0 unless given.
   /// Throws ShapeError, and ArgumentError for a token outside the vocabulary or a position outside the context.
   Tensor<T, D> operator()(const Tensor<std::int32_t, D>& tokens, Tensor<std::int32_t, D> positions = {}) const {
-    detail::require<ShapeError>(tokens.rank() == 2, "decoder: tokens ", to_string(tokens.shape()), " are not (B, T)");
+    detail::require<ShapeError>(tokens.rank() == 2, "decoder: tokens ", tokens.shape(), " are not (B, T)");
     if (!positions.defined()) positions = counted_positions(tokens.size(0), tokens.size(1));
     auto x = token_embedding(tokens);                                     // (B, T, C)
     if (position_embedding) x = x + (*position_embedding)(positions);     // (B, T, C)

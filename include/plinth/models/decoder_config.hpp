@@ -46,18 +46,19 @@ namespace detail {
 
 /// The config with every size filled in. Throws ArgumentError naming the field that does not fit.
 inline DecoderConfig completed(DecoderConfig config) {
-  const auto positive = [](const char* field, std::int64_t value) {
-    require<ArgumentError>(value > 0, "decoder config: ", field, " is ", value, ", must be positive");
+  const auto check = [](const char* field, std::int64_t value) {  // products of two sizes must not overflow
+    require<ArgumentError>(value > 0 && value < std::int64_t{1} << 31, "decoder config: ", field, " is ", value,
+                           ", must be positive and below 2^31");
   };
+  check("vocabulary", config.vocabulary);
+  check("context", config.context);
+  check("hidden", config.hidden);
+  check("layers", config.layers);
+  check("heads", config.heads);
   if (config.key_heads == 0) config.key_heads = config.heads;
   if (config.feed_forward == 0) config.feed_forward = 4 * config.hidden;
-  positive("vocabulary", config.vocabulary);
-  positive("context", config.context);
-  positive("hidden", config.hidden);
-  positive("layers", config.layers);
-  positive("heads", config.heads);
-  positive("key_heads", config.key_heads);
-  positive("feed_forward", config.feed_forward);
+  check("key_heads", config.key_heads);
+  check("feed_forward", config.feed_forward);
   require<ArgumentError>(config.hidden % config.heads == 0, "decoder config: hidden ", config.hidden,
                          " is not a multiple of heads ", config.heads);
   require<ArgumentError>(config.dropout >= 0 && config.dropout < 1, "decoder config: dropout ", config.dropout,

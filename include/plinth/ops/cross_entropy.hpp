@@ -46,8 +46,8 @@ template <Real T, class D>
 Tensor<accumulator_t<T>, D> cross_entropy(const Tensor<T, D>& logits, const Tensor<std::int32_t, D>& targets) {
   bool fits = logits.rank() == targets.rank() + 1;
   for (int i = 0; fits && i < targets.rank(); ++i) fits = logits.size(i) == targets.size(i);
-  detail::require<ShapeError>(fits, "cross_entropy: logits ", to_string(logits.shape()), " and targets ",
-                              to_string(targets.shape()), " do not fit");
+  detail::require<ShapeError>(fits, "cross_entropy: logits ", logits.shape(), " and targets ",
+                              targets.shape(), " do not fit");
   return apply(CrossEntropyOp<T, D>{}, logits, targets);
 }
 

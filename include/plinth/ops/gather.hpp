@@ -41,7 +41,7 @@ struct GatherRowsOp {
 /// Throws ShapeError, and ArgumentError for an index outside the table.
 template <Real T, class D>
 Tensor<T, D> gather_rows(const Tensor<T, D>& table, const Tensor<std::int32_t, D>& ids) {
-  detail::require<ShapeError>(table.rank() == 2, "gather_rows: table ", to_string(table.shape()), " has not two axes");
+  detail::require<ShapeError>(table.rank() == 2, "gather_rows: table ", table.shape(), " has not two axes");
   return apply(GatherRowsOp<T, D>{}, table, ids);
 }
 

@@ -12,14 +12,14 @@ namespace plinth {
 template <Real T, class D>
 Tensor<T, D> split_heads(const Tensor<T, D>& x, std::int64_t heads) {
   detail::require<ShapeError>(x.rank() == 3 && heads > 0 && x.size(2) % heads == 0, "split_heads: shape ",
-                              to_string(x.shape()), " is not (B, T, C) with C a multiple of ", heads, " heads");
+                              x.shape(), " is not (B, T, C) with C a multiple of ", heads, " heads");
   return permute(reshape(x, {x.size(0), x.size(1), heads, x.size(2) / heads}), {0, 2, 1, 3});
 }
 
 /// (B, H, T, D) -> (B, T, H D), a view where the memory allows it.
 template <Real T, class D>
 Tensor<T, D> merge_heads(const Tensor<T, D>& x) {
-  detail::require<ShapeError>(x.rank() == 4, "merge_heads: shape ", to_string(x.shape()), " is not (B, H, T, D)");
+  detail::require<ShapeError>(x.rank() == 4, "merge_heads: shape ", x.shape(), " is not (B, H, T, D)");
   return reshape(permute(x, {0, 2, 1, 3}), {x.size(0), x.size(2), x.size(1) * x.size(3)});
 }
 

@@ -86,7 +86,7 @@ struct MatmulOp {
 template <Real T, class D>
 Tensor<T, D> matmul(const Tensor<T, D>& a, const Tensor<T, D>& b) {
   detail::require<ShapeError>(a.rank() >= 2 && b.rank() >= 2 && a.size(-1) == b.size(-2), "matmul: shapes ",
-                              to_string(a.shape()), " and ", to_string(b.shape()), " do not fit");
+                              a.shape(), " and ", b.shape(), " do not fit");
   return apply(MatmulOp<T, D>{}, a, b);
 }
 

@@ -42,17 +42,16 @@ struct ReshapeOp {
 template <class T, class D>
 Tensor<T, D> reshape(const Tensor<T, D>& x, Shape shape) {
   const std::int64_t count = x.count();
-  int open = -1;
-  std::int64_t known = 1;
-  for (int i = 0; i < shape.rank(); ++i) {
-    if (shape[i] == -1 && open < 0)
-      open = i;
-    else
-      known *= shape[i];
-  }
-  if (open >= 0 && known > 0) shape[open] = count / known;
-  detail::require<ShapeError>((open < 0 || known > 0) && element_count(shape) == count, "reshape: ",
-                              to_string(x.shape()), " does not fit ", to_string(shape));
+  const Shape wanted = shape;
+  for (int i = 0; i < shape.rank(); ++i)
+    if (shape[i] == -1) {
+      shape[i] = 1;
+      const std::int64_t known = element_count(shape);
+      shape[i] = known > 0 ? count / known : -1;
+      break;
+    }
+  detail::require<ShapeError>(element_count(shape) == count, "reshape: ", x.shape(), " does not fit ",
+                              wanted);
   return apply(ReshapeOp<T, D>{shape, {}}, x);
 }
 
@@ -85,8 +84,8 @@ Tensor<T, D> permute(const Tensor<T, D>& x, const Shape& axes) {
   std::uint32_t seen = 0;
   for (const std::int64_t axis : axes)
     if (axis >= 0 && axis < x.rank()) seen |= 1u << axis;
-  detail::require<ShapeError>(axes.rank() == x.rank() && seen == (1u << x.rank()) - 1, "permute: ", to_string(axes),
-                              " does not order the axes of ", to_string(x.shape()));
+  detail::require<ShapeError>(axes.rank() == x.rank() && seen == (1u << x.rank()) - 1, "permute: ", axes,
+                              " does not order the axes of ", x.shape());
   return apply(PermuteOp<T, D>{axes}, x);
 }
 
@@ -125,7 +124,7 @@ template <class T, class D>
 Tensor<T, D> slice(const Tensor<T, D>& x, int axis, std::int64_t begin, std::int64_t end) {
   const int checked = detail::checked_axis("slice", axis, x.rank());
   detail::require<ShapeError>(begin >= 0 && begin <= end && end <= x.size(checked), "slice: [", begin, ", ", end,
-                              ") of axis ", checked, " of ", to_string(x.shape()));
+                              ") of axis ", checked, " of ", x.shape());
   return apply(SliceOp<T, D>{checked, begin, end, {}}, x);
 }
 
@@ -159,8 +158,8 @@ Tensor<T, D> concatenate(const Tensor<T, D>& a, const Tensor<T, D>& b, int axis)
   const int checked = detail::checked_axis("concatenate", axis, a.rank());
   Shape same = b.rank() == a.rank() ? b.shape() : Shape();
   if (same.rank() > 0) same[checked] = a.size(checked);
-  detail::require<ShapeError>(same == a.shape(), "concatenate: shapes ", to_string(a.shape()), " and ",
-                              to_string(b.shape()), " differ outside axis ", checked);
+  detail::require<ShapeError>(same == a.shape(), "concatenate: shapes ", a.shape(), " and ",
+                              b.shape(), " differ outside axis ", checked);
   return apply(ConcatenateOp<T, D>{checked, {}, {}}, a, b);
 }
 
@@ -180,7 +179,7 @@ struct BroadcastOp {
 template <class T, class D>
 Tensor<T, D> broadcast_to(const Tensor<T, D>& x, const Shape& shape) {
   detail::require<ShapeError>(broadcast_shapes("broadcast_to", x.shape(), shape) == shape, "broadcast_to: ",
-                              to_string(x.shape()), " cannot become ", to_string(shape));
+                              x.shape(), " cannot become ", shape);
   return apply(BroadcastOp<T, D>{shape, {}}, x);
 }
 

@@ -74,10 +74,10 @@ struct RopeOp {
 /// Throws ShapeError, and ArgumentError for a position outside the table.
 template <Real T, class D>
 Tensor<T, D> rope(const Tensor<T, D>& x, const Tensor<std::int32_t, D>& positions, const RotaryTable<T, D>& table) {
-  detail::require<ShapeError>(x.rank() == 4 && x.size(3) >= table.values.size(1), "rope: shape ", to_string(x.shape()),
+  detail::require<ShapeError>(x.rank() == 4 && x.size(3) >= table.values.size(1), "rope: shape ", x.shape(),
                               " is not (B, H, T, D) with D of at least ", table.values.size(1));
-  detail::require<ShapeError>(positions.shape() == Shape({x.size(0), x.size(2)}), "rope: x ", to_string(x.shape()),
-                              " and positions ", to_string(positions.shape()), " do not fit");
+  detail::require<ShapeError>(positions.shape() == Shape({x.size(0), x.size(2)}), "rope: x ", x.shape(),
+                              " and positions ", positions.shape(), " do not fit");
   return apply(RopeOp<T, D>{table, {}}, x, positions);
 }
 

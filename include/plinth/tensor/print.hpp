@@ -4,6 +4,7 @@
 
 #include <sstream>
 #include <string>
+#include <type_traits>
 
 #include <plinth/tensor/tensor.hpp>
 
@@ -20,7 +21,8 @@ std::string to_string(const Tensor<T, D>& x) {
   const auto values = x.to_vector();
   const auto write = [&](auto&& self, int axis, std::int64_t begin, std::int64_t length) -> void {
     if (axis == x.rank()) {
-      text << accumulator_t<T>(values[static_cast<std::size_t>(begin)]);
+      using Shown = std::conditional_t<std::same_as<T, std::int32_t>, std::int32_t, accumulator_t<T>>;
+      text << static_cast<Shown>(values[static_cast<std::size_t>(begin)]);
       return;
     }
     text << '[';

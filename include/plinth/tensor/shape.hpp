@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <initializer_list>
+#include <ostream>
 #include <span>
 #include <string>
 
@@ -39,6 +40,11 @@ class Shape {
   }
 
   friend bool operator==(const Shape& a, const Shape& b) { return std::equal(a.begin(), a.end(), b.begin(), b.end()); }
+  friend std::ostream& operator<<(std::ostream& stream, const Shape& shape) {
+    stream << '(';
+    for (int i = 0; i < shape.rank(); ++i) stream << (i ? ", " : "") << shape[i];
+    return stream << ')';
+  }
 
  private:
   int rank_ = 0;
@@ -47,21 +53,22 @@ class Shape {
 
 /// "(2, 3, 4)"
 inline std::string to_string(const Shape& shape) {
-  std::string text = "(";
-  for (int i = 0; i < shape.rank(); ++i) text += (i ? ", " : "") + std::to_string(shape[i]);
-  return text + ")";
+  return detail::join(shape);
 }
 
-/// The number of elements; 1 for rank 0. Throws ShapeError for a negative size or more than 2^48 elements.
+/// The number of elements; 1 for rank 0. Throws ShapeError for a negative size or sizes whose product, zeros left out,
+/// passes 2^48: strides of an empty tensor must not overflow either.
 inline std::int64_t element_count(const Shape& shape) {
   constexpr std::int64_t limit = std::int64_t{1} << 48;
-  std::int64_t count = 1;
+  std::int64_t extent = 1;
+  bool empty = false;
   for (const std::int64_t size : shape) {
-    detail::require<ShapeError>(size >= 0 && (size == 0 || count <= limit / size), "shape ", to_string(shape),
+    detail::require<ShapeError>(size >= 0 && (size == 0 || extent <= limit / size), "shape ", shape,
                                 " is negative or has more than 2^48 elements");
-    count *= size;
+    extent *= std::max<std::int64_t>(size, 1);
+    empty = empty || size == 0;
   }
-  return count;
+  return empty ? 0 : extent;
 }
 
 /// Strides of a dense row-major tensor.
@@ -82,7 +89,7 @@ inline Shape broadcast_shapes(const char* operation, const Shape& a, const Shape
   const Shape& shorter = a.rank() >= b.rank() ? b : a;
   for (int i = 1; i <= shorter.rank(); ++i) {
     const std::int64_t x = result[-i], y = shorter[-i];
-    detail::require<ShapeError>(x == y || x == 1 || y == 1, operation, ": shapes ", to_string(a), " and ", to_string(b),
+    detail::require<ShapeError>(x == y || x == 1 || y == 1, operation, ": shapes ", a, " and ", b,
                                 " do not broadcast");
     if (x == 1) result[-i] = y;
   }

@@ -18,7 +18,7 @@ namespace detail {
 /// Memory shared by the tensors that view it. `version` counts the times it was opened for writing.
 template <class D>
 struct Storage {
-  explicit Storage(std::size_t size) : data(memory<D>::allocate(size)), bytes(size) {}
+  explicit Storage(std::size_t size) : data(memory<D>::allocate(size)), bytes(size ? size : 1) {}
   Storage(void* users_memory, std::shared_ptr<const void> keep) : data(users_memory), keep_alive(std::move(keep)) {}
   Storage(const Storage&) = delete;
   Storage& operator=(const Storage&) = delete;
@@ -55,7 +55,7 @@ class Tensor {
   /// A copy of `values` in row-major order. Throws ShapeError when their number is not that of the shape.
   Tensor(const Shape& shape, std::span<const T> values) : Tensor(shape) {
     detail::require<ShapeError>(element_count(shape) == static_cast<std::int64_t>(values.size()), "tensor of shape ",
-                                to_string(shape), " cannot hold ", values.size(), " values");
+                                shape, " cannot hold ", values.size(), " values");
     memory<D>::copy_from_host(storage_->data, values.data(), values.size_bytes());
   }
   Tensor(const Shape& shape, std::initializer_list<T> values) : Tensor(shape, std::span(values.begin(), values.size())) {}
@@ -64,10 +64,10 @@ class Tensor {
   /// keep_alive is held as long as a tensor views the memory; it may be empty when the caller sees to that.
   static Tensor view_of(T* pointer, const Shape& shape, const Shape& strides,
                         std::shared_ptr<const void> keep_alive = nullptr) {
-    detail::require<ShapeError>(shape.rank() == strides.rank(), "view_of: shape ", to_string(shape), " and strides ",
-                                to_string(strides), " differ in rank");
-    detail::require<ArgumentError>(pointer || element_count(shape) == 0, "view_of: null pointer for shape ",
-                                   to_string(shape));
+    detail::require<ShapeError>(shape.rank() == strides.rank(), "view_of: shape ", shape, " and strides ",
+                                strides, " differ in rank");
+    detail::require<ArgumentError>(element_count(shape) == 0 || pointer, "view_of: null pointer for shape ",
+                                   shape);
     Tensor result;
     result.storage_ = std::make_shared<detail::Storage<D>>(pointer, std::move(keep_alive));
     result.shape_ = shape;
@@ -79,8 +79,11 @@ class Tensor {
   const Shape& shape() const { return shape_; }
   const Shape& strides() const { return strides_; }
   int rank() const { return shape_.rank(); }
-  /// Size of axis i; negative counts from the end.
-  std::int64_t size(int i) const { return shape_[i]; }
+  /// Size of axis i; negative counts from the end. Throws ShapeError when there is no such axis.
+  std::int64_t size(int i) const {
+    detail::require<ShapeError>(i >= -rank() && i < rank(), "size: axis ", i, " of shape ", shape_);
+    return shape_[i];
+  }
   std::int64_t count() const { return element_count(shape_); }
 
   /// Whether elements lie densely in row-major order.
@@ -102,8 +105,10 @@ class Tensor {
   }
   std::uint64_t version() const { return storage_ ? storage_->version : 0; }
 
-  /// The elements in row-major order, in the program's memory. Waits for the device.
+  /// The elements in row-major order, in the program's memory. Waits for the device. Throws ArgumentError when the
+  /// tensor is undefined, as a gradient is that nothing has reached.
   std::vector<T> to_vector() const {
+    detail::require<ArgumentError>(defined(), "to_vector: the tensor is undefined");
     std::vector<T> result(static_cast<std::size_t>(count()));
     if (result.empty()) return result;
     if (contiguous()) {
@@ -127,7 +132,7 @@ class Tensor {
 
   /// The value of a tensor with one element. Waits for the device. Throws ShapeError.
   T item() const {
-    detail::require<ShapeError>(defined() && count() == 1, "item: shape ", to_string(shape_), " has not one element");
+    detail::require<ShapeError>(defined() && count() == 1, "item: shape ", shape_, " has not one element");
     return to_vector().front();
   }
 

@@ -19,9 +19,18 @@ namespace plinth {
 template <class T, class D = Cpu>
 class AdamW {
  public:
+  /// Throws ArgumentError for settings out of range or a parameter that is not dense in memory.
   template <Module M>
   explicit AdamW(M& model, const AdamWSettings& settings = {}) : settings_(settings), step_values_({3}) {
-    for_each_parameter(model, [&](const std::string&, Tensor<T, D>& weight) {
+    const auto check = [](bool good, const char* setting, double value) {
+      detail::require<ArgumentError>(good, "adamw: ", setting, " ", value, " is out of range");
+    };
+    check(settings.beta1 >= 0 && settings.beta1 < 1, "beta1", settings.beta1);
+    check(settings.beta2 >= 0 && settings.beta2 < 1, "beta2", settings.beta2);
+    check(settings.epsilon >= 0, "epsilon", settings.epsilon);
+    check(settings.weight_decay >= 0, "weight_decay", settings.weight_decay);
+    for_each_parameter(model, [&](const std::string& name, Tensor<T, D>& weight) {
+      detail::require<ArgumentError>(weight.contiguous(), "adamw: ", name, " has strides ", weight.strides());
       slots_.push_back({weight, zeros<accumulator_t<T>, D>(weight.shape()), zeros<accumulator_t<T>, D>(weight.shape())});
     });
   }

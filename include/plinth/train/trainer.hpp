@@ -49,6 +49,13 @@ class Trainer {
     positive("steps", options.steps);
     positive("batch", options.batch);
     positive("accumulation", options.accumulation);
+    positive("context", options_.context);
+    detail::require<ArgumentError>(options_.context <= model.config.context, "trainer: context ", options_.context,
+                                   " is longer than the model's, ", model.config.context);
+    detail::require<ArgumentError>(options.learning_rate >= 0 && options.final_learning_rate >= 0,
+                                   "trainer: learning rates ", options.learning_rate, " and ",
+                                   options.final_learning_rate, " must not be negative");
+    detail::require<ArgumentError>(options.clip_norm > 0, "trainer: clip_norm ", options.clip_norm, " is not positive");
     detail::require<ArgumentError>(options.warmup_steps >= 0 && options.warmup_steps <= options.steps,
                                    "trainer: warmup_steps ", options.warmup_steps, " is outside [0, steps]");
   }

@@ -72,8 +72,8 @@ struct PackColumns {
   }
 };
 
-/// A block of A in panels of the tile's rows, zero past the last row. Where k is contiguous in A a row stays a row,
-/// packed_row apart; otherwise the rows of a panel lie side by side: packed[panel][k][tile rows].
+/// A block of A, tile under tile, zero past the last row. Where k is contiguous in A a row stays a row, packed_row apart;
+/// otherwise the rows of a tile lie side by side: packed[tile][k][tile rows].
 template <class T>
 struct PackRows {
   const T* a;
@@ -84,17 +84,26 @@ struct PackRows {
   template <InstructionSet Set>
   [[gnu::always_inline]] inline void run() const {
     using A = accumulator_t<T>;
-    constexpr int height = GemmTile<Set>::rows;
+    using Tile = GemmTile<Set>;
+    const RowTiling tiling(rows, Tile::rows, Tile::low_rows);
     if (column == 1) {
       for (std::int64_t i = 0; i < rows; ++i)
         for (std::int64_t k = 0; k < K; ++k) packed[i * packed_row + k] = static_cast<A>(a[i * row + k]);
-      std::fill(packed + rows * packed_row, packed + (rows + height - 1) / height * height * packed_row, A(0));
+      std::fill(packed + rows * packed_row, packed + tiling.covered * packed_row, A(0));
       return;
     }
-    for (std::int64_t k = 0; k < K; k += pack_steps)
-      for (std::int64_t i = 0; i < rows; i += height)
-        pack_lanes<height>(a + i * row + k * column, column, row, std::min<std::int64_t>(height, rows - i),
-                           std::min(pack_steps, K - k), packed + i * K + k * height);
+    for (std::int64_t k = 0; k < K; k += pack_steps) {
+      const std::int64_t steps = std::min(pack_steps, K - k);
+      for (std::int64_t i = 0; i < tiling.full; i += Tile::rows) pack_tile<Tile::rows>(i, k, steps);
+      for (std::int64_t i = tiling.full; i < rows; i += Tile::low_rows) pack_tile<Tile::low_rows>(i, k, steps);
+    }
+  }
+
+ private:
+  template <int Height>
+  [[gnu::always_inline]] inline void pack_tile(std::int64_t i, std::int64_t k, std::int64_t steps) const {
+    pack_lanes<Height>(a + i * row + k * column, column, row, std::min<std::int64_t>(Height, rows - i), steps,
+                       packed + i * K + k * Height);
   }
 };
 

@@ -28,15 +28,30 @@ struct GemmTile<InstructionSet::avx512> {
 
 /// Rows and columns of the tile over T for a set chosen at run time.
 struct TileSize {
-  std::int64_t rows, columns;
+  std::int64_t rows, low_rows, columns;
 };
 template <class T>
 TileSize tile_size(InstructionSet set) {
-  const auto of = [](auto tile) { return TileSize{tile.rows, 2 * tile.bytes / static_cast<int>(sizeof(T))}; };
+  const auto of = [](auto tile) { return TileSize{tile.rows, tile.low_rows, 2 * tile.bytes / std::int64_t{sizeof(T)}}; };
   if (set == InstructionSet::avx512) return of(GemmTile<InstructionSet::avx512>{});
   if (set == InstructionSet::avx2) return of(GemmTile<InstructionSet::avx2>{});
   return of(GemmTile<InstructionSet::baseline>{});
 }
+
+/// Tiles one below the other that cover `rows` rows with the fewest rows to spare: first full ones, then low ones.
+struct RowTiling {
+  std::int64_t full = 0, covered = 0;  // rows in full tiles, rows in all tiles
+
+  RowTiling(std::int64_t rows, std::int64_t full_height, std::int64_t low_height) {
+    for (std::int64_t low = 0; low <= 3 * low_height; low += low_height) {
+      const std::int64_t rest = std::max<std::int64_t>(rows - low, 0);
+      const std::int64_t high = (rest + full_height - 1) / full_height * full_height;
+      if (low > 0 && high + low >= covered) continue;
+      full = high;
+      covered = high + low;
+    }
+  }
+};
 
 #if defined(__x86_64__) && defined(__GNUC__)
 template <class Job>
@@ -125,41 +140,43 @@ template <class T, int Bytes, int Vectors, int... I>
 /// C = A B (+ C) for a block of rows by one panel of B, at most two vectors wide.
 template <class T>
 struct PanelProduct {
-  TileOperands<T> operands;     // of the first tile
-  std::int64_t a_panel;         // from the A of one tile to the next
-  std::int64_t rows, columns;   // A and B must be readable up to whole tiles
+  TileOperands<T> operands;    // of the first tile; a_step 0 stands for the tile's height
+  std::int64_t a_lead;         // times i: from A's first row to row i where a tile starts there
+  std::int64_t rows, columns;  // A and B must be readable up to whole tiles
 
   template <InstructionSet Set>
   [[gnu::always_inline]] inline void run() const {
     using Tile = GemmTile<Set>;
     constexpr int lanes = Tile::bytes / static_cast<int>(sizeof(T));
+    const RowTiling tiling(rows, Tile::rows, Tile::low_rows);
+    const int width = columns > lanes ? 2 * lanes : lanes;
     TileOperands<T> g = operands;
     T edge[Tile::rows * 2 * lanes];  // where a tile that overlaps the border of C goes first
-    for (std::int64_t i = 0; i < rows; i += Tile::rows) {
-      const std::int64_t left = rows - i;
-      const int height = left > Tile::low_rows ? Tile::rows : Tile::low_rows, width = columns > lanes ? 2 * lanes : lanes;
-      const bool inside = left >= height && columns == width;
+    for (std::int64_t i = 0, height; i < rows; i += height) {
+      height = i < tiling.full ? Tile::rows : Tile::low_rows;
+      const bool inside = rows - i >= height && columns == width;
       T* c = operands.c + i * operands.c_row;
-      g.a = operands.a + i / Tile::rows * a_panel;
+      g.a = operands.a + i * a_lead;
+      g.a_step = operands.a_step ? operands.a_step : height;
       g.c = inside ? c : edge;
       g.c_row = inside ? operands.c_row : 2 * lanes;
       g.accumulate = inside && operands.accumulate;
-      multiply<Set>(g, height, width);
-      if (!inside) copy_edge(edge, 2 * lanes, std::min<std::int64_t>(left, height), c);
+      multiply<Set>(g, height == Tile::rows, width > lanes);
+      if (!inside) copy_edge(edge, 2 * lanes, std::min(rows - i, height), c);
     }
   }
 
  private:
   template <InstructionSet Set>
-  [[gnu::always_inline]] static inline void multiply(const TileOperands<T>& g, int height, int width) {
+  [[gnu::always_inline]] static inline void multiply(const TileOperands<T>& g, bool full, bool wide) {
     using Tile = GemmTile<Set>;
-    constexpr int bytes = Tile::bytes, lanes = bytes / static_cast<int>(sizeof(T));
+    constexpr int bytes = Tile::bytes;
     constexpr std::make_integer_sequence<int, Tile::rows> high{};
     constexpr std::make_integer_sequence<int, Tile::low_rows> low{};
-    if (height == Tile::rows)
-      width > lanes ? multiply_tile<T, bytes, 2>(g, high) : multiply_tile<T, bytes, 1>(g, high);
+    if (full)
+      wide ? multiply_tile<T, bytes, 2>(g, high) : multiply_tile<T, bytes, 1>(g, high);
     else
-      width > lanes ? multiply_tile<T, bytes, 2>(g, low) : multiply_tile<T, bytes, 1>(g, low);
+      wide ? multiply_tile<T, bytes, 2>(g, low) : multiply_tile<T, bytes, 1>(g, low);
   }
 
   void copy_edge(const T* edge, std::int64_t edge_row, std::int64_t height, T* c) const {

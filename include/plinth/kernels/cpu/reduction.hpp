@@ -21,18 +21,23 @@ struct CpuReduction {
       });
       return;
     }
-    constexpr std::int64_t strip = 64;  // columns summed together, each top to bottom
+    constexpr std::int64_t strip = 64;            // columns summed together
+    constexpr std::int64_t rows_together = 128;  // long sums are sums of short ones, as in lane_sum
     const std::int64_t strips = (inner + strip - 1) / strip;
     queue.parallel(outer * strips, [=](std::int64_t block) {
       const std::int64_t o = block / strips, first = block % strips * strip;
       const std::int64_t width = std::min(strip, inner - first);
       const T* column = x + o * n * inner + first;
       A sum[strip] = {};
-      for (std::int64_t k = 0; k < n; ++k)
-        if (width == strip)
-          for (std::int64_t i = 0; i < strip; ++i) sum[i] += static_cast<A>(column[k * inner + i]);
-        else
-          for (std::int64_t i = 0; i < width; ++i) sum[i] += static_cast<A>(column[k * inner + i]);
+      for (std::int64_t begin = 0; begin < n; begin += rows_together) {
+        A part[strip] = {};
+        for (std::int64_t k = begin; k < std::min(begin + rows_together, n); ++k)
+          if (width == strip)
+            for (std::int64_t i = 0; i < strip; ++i) part[i] += static_cast<A>(column[k * inner + i]);
+          else
+            for (std::int64_t i = 0; i < width; ++i) part[i] += static_cast<A>(column[k * inner + i]);
+        for (std::int64_t i = 0; i < strip; ++i) sum[i] += part[i];
+      }
       for (std::int64_t i = 0; i < width; ++i) y[o * inner + first + i] = static_cast<T>(sum[i]);
     });
   }
@@ -48,9 +53,9 @@ struct CpuReduction {
         return value * value;
       });
     });
-    A total = 0;
-    for (std::int64_t i = 0; i < blocks; ++i) total += partial[i];
-    *sum += total;
+    double total = 0;
+    for (std::int64_t i = 0; i < blocks; ++i) total += static_cast<double>(partial[i]);
+    *sum += static_cast<A>(total);
   }
 };
 

@@ -13,18 +13,17 @@
 namespace plinth::cuda {
 
 /// A block computes edge x edge elements of C, `each` x `each` per thread, `depth` steps of K at a time.
-template <int Edge, int Each>
+template <int Edge, int Each, int Depth>
 struct GemmTile {
-  static constexpr int edge = Edge, each = Each, depth = 16;
+  static constexpr int edge = Edge, each = Each, depth = Depth;
   static constexpr int threads_across = edge / each, threads = threads_across * threads_across;
   static constexpr int pitch = edge + 4;  // of a step in shared memory; 4 spread a warp's stores over the banks
   static constexpr int group = 4;         // neighbouring elements that a thread reads from shared memory at once
-
   /// Where in the tile element number e of `each` of thread t of threads_across lies, along either side.
   __device__ static int position(int t, int e) { return e / group * (edge / (each / group)) + t * group + e % group; }
 };
-using LargeTile = GemmTile<128, 8>;
-using SmallTile = GemmTile<64, 4>;
+using LargeTile = GemmTile<128, 8, 8>;
+using SmallTile = GemmTile<64, 4, 16>;
 
 /// A block's strip of one operand: edge rows of A, or edge columns of B ("lines"), on its way to shared memory.
 template <class Tile, class T>
@@ -95,7 +94,7 @@ __device__ void multiply_strips(const A* left, const A* right, int y, int x, A (
 }
 
 template <class Tile, class T>
-__global__ void __launch_bounds__(Tile::threads)
+__global__ void __launch_bounds__(Tile::threads, sizeof(T) == 8 ? 1 : 2)  // blocks on a multiprocessor: bounds the registers
     gemm_tiles(GemmShape shape, const T* a, const T* b, T* c, bool accumulate) {
   using A = accumulator_t<T>;
   const std::int64_t across = blocks_for(shape.N, Tile::edge), down = blocks_for(shape.M, Tile::edge);

@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: MIT
+// Catch2's test macros and Approx, from version 2 or 3.
+#pragma once
+
+#if __has_include(<catch2/catch_all.hpp>)
+#include <catch2/catch_all.hpp>
+using Catch::Approx;
+#else
+#include <catch2/catch.hpp>
+#endif
