@@ -76,7 +76,7 @@ struct kernels<Plain> {
   }
   template <class From, class To>
   static void cast(Queue&, Count n, const From* x, To* y) {
-    for (Count i = 0; i < n; ++i) y[i] = static_cast<To>(static_cast<accumulator_t<From>>(x[i]));
+    for (Count i = 0; i < n; ++i) y[i] = static_cast<To>(static_cast<accumulator_t<To>>(x[i]));
   }
   template <class From, class T>
   static void accumulate(Queue&, Count n, const From* x, T* y) {

@@ -54,7 +54,7 @@ void check(const std::string& name, const std::vector<T>& x, const SafetensorsFi
 
 template <class T>
 void compare(const std::string& file, const DecoderConfig& config) {
-  const SafetensorsFile golden(std::string(PLINTH_SOURCE_DIR) + "/tests/golden/" + file);
+  const SafetensorsFile golden("tests/golden/" + file);
   Decoder<T> model(config);
   for_each_parameter(model, [&](const std::string& name, Tensor<T>& x) {
     const auto values = golden.read<T>("weights." + name);

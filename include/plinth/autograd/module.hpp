@@ -40,6 +40,11 @@ inline constexpr bool is_optional<std::optional<T>> = true;
 template <class M>
 concept Module = requires(M& m) { M::visit(m, detail::AnyVisitor()); };
 
+/// What a model is made of; the functions below also take a part, as in set_trainable(model.blocks, false).
+template <class P>
+concept ModelPart = Module<P> || detail::is_tensor<std::remove_const_t<P>> || detail::is_vector<std::remove_const_t<P>> ||
+                    detail::is_optional<std::remove_const_t<P>>;
+
 /// Calls f(dotted name, part) for `part` itself and for everything below it, children after parents. An undefined
 /// tensor and an empty optional are absent parts.
 template <class Part, class F>
@@ -62,7 +67,7 @@ void walk(const std::string& name, Part& part, F&& f) {
 }
 
 /// Calls f(dotted name, tensor) for every parameter, in the order visit names them.
-template <Module M, class F>
+template <ModelPart M, class F>
 void for_each_parameter(M& model, F&& f) {
   walk("", model, [&](const std::string& name, auto& part) {
     if constexpr (detail::is_tensor<std::remove_cvref_t<decltype(part)>>) f(name, part);
@@ -70,7 +75,7 @@ void for_each_parameter(M& model, F&& f) {
 }
 
 /// The number of elements in all parameters.
-template <Module M>
+template <ModelPart M>
 std::int64_t parameter_count(const M& model) {
   std::int64_t count = 0;
   for_each_parameter(model, [&](const std::string&, const auto& x) { count += x.count(); });
@@ -78,19 +83,19 @@ std::int64_t parameter_count(const M& model) {
 }
 
 /// Whether training changes the parameters.  PyTorch: module.requires_grad_().
-template <Module M>
+template <ModelPart M>
 void set_trainable(M& model, bool trainable) {
   for_each_parameter(model, [&](const std::string&, auto& x) { require_gradient(x, trainable); });
 }
 
 /// Forgets all gradients.  PyTorch: zero_grad(set_to_none=True).
-template <Module M>
+template <ModelPart M>
 void clear_gradients(const M& model) {
   for_each_parameter(model, [](const std::string&, const auto& x) { clear_gradient(x); });
 }
 
 /// Names of trainable parameters that the last backward gave no gradient: each is a break in the chain.
-template <Module M>
+template <ModelPart M>
 std::vector<std::string> unreached(const M& model) {
   std::vector<std::string> names;
   for_each_parameter(model, [&](const std::string& name, const auto& x) {
@@ -102,7 +107,7 @@ std::vector<std::string> unreached(const M& model) {
 /// Copies every parameter of `from` into the one of the same name in `to`, through the program's memory, so that
 /// element types and devices may differ. Throws ArgumentError naming a parameter that only one of them has, and
 /// ShapeError where shapes differ or a target is not dense in memory; then nothing was copied.
-template <Module From, Module To>
+template <ModelPart From, ModelPart To>
 void copy_state(const From& from, To& to) {
   std::vector<std::pair<std::string, Shape>> have, want;
   for_each_parameter(from, [&](const std::string& name, const auto& x) { have.emplace_back(name, x.shape()); });
@@ -129,7 +134,7 @@ void copy_state(const From& from, To& to) {
       using T = typename std::remove_cvref_t<decltype(y)>::element;
       using D = typename std::remove_cvref_t<decltype(y)>::device;
       std::vector<T> converted(values.size());
-      for (std::size_t i = 0; i < values.size(); ++i) converted[i] = static_cast<T>(values[i]);
+      for (std::size_t i = 0; i < values.size(); ++i) converted[i] = static_cast<T>(static_cast<accumulator_t<T>>(values[i]));
       memory<D>::copy_from_host(y.mutable_data(), converted.data(), converted.size() * sizeof(T));
     });
   });

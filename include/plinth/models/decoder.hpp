@@ -92,6 +92,8 @@ struct Decoder {
   Tensor<T, D> operator()(const Tensor<std::int32_t, D>& tokens, Tensor<std::int32_t, D> positions = {}) const {
     detail::require<ShapeError>(tokens.rank() == 2, "decoder: tokens ", tokens.shape(), " are not (B, T)");
     if (!positions.defined()) positions = counted_positions(tokens.size(0), tokens.size(1));
+    detail::require<ShapeError>(positions.shape() == tokens.shape(), "decoder: tokens ", tokens.shape(),
+                                " and positions ", positions.shape(), " differ in shape");
     auto x = token_embedding(tokens);                                     // (B, T, C)
     if (position_embedding) x = x + (*position_embedding)(positions);     // (B, T, C)
     x = embedding_dropout(x);

@@ -61,6 +61,14 @@ inline DecoderConfig completed(DecoderConfig config) {
   check("feed_forward", config.feed_forward);
   require<ArgumentError>(config.hidden % config.heads == 0, "decoder config: hidden ", config.hidden,
                          " is not a multiple of heads ", config.heads);
+  require<ArgumentError>(config.heads % config.key_heads == 0, "decoder config: heads ", config.heads,
+                         " is not a multiple of key_heads ", config.key_heads);
+  if (config.position == PositionKind::rotary) {
+    const std::int64_t head_size = config.hidden / config.heads;
+    require<ArgumentError>(head_size % 2 == 0, "decoder config: rotary positions need an even head size, not ", head_size);
+    require<ArgumentError>(config.rope_theta > 0, "decoder config: rope_theta ", config.rope_theta, " is not positive");
+  }
+  require<ArgumentError>(config.norm_epsilon >= 0, "decoder config: norm_epsilon ", config.norm_epsilon, " is negative");
   require<ArgumentError>(config.dropout >= 0 && config.dropout < 1, "decoder config: dropout ", config.dropout,
                          " is outside [0, 1)");
   return config;

@@ -2,7 +2,6 @@
 // Element types: bfloat16 and half beside float, double and int32, and the type each of them is summed in.
 #pragma once
 
-#include <bit>
 #include <concepts>
 #include <cstdint>
 
@@ -11,17 +10,18 @@
 namespace plinth {
 
 /// Upper 16 bits of a float, rounded to nearest even. Arithmetic goes through float.
+/// (__builtin_bit_cast because std::bit_cast is no device function.)
 struct bfloat16 {
   std::uint16_t bits = 0;
 
   bfloat16() = default;
   PLINTH_HD explicit bfloat16(float value) {
-    const auto word = std::bit_cast<std::uint32_t>(value);
+    const auto word = __builtin_bit_cast(std::uint32_t, value);
     const bool nan = (word & 0x7fffffffu) > 0x7f800000u;
     const std::uint32_t rounded = word + 0x7fffu + ((word >> 16) & 1u);
     bits = static_cast<std::uint16_t>(nan ? (word >> 16) | 0x40u : rounded >> 16);
   }
-  PLINTH_HD operator float() const { return std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16); }
+  PLINTH_HD operator float() const { return __builtin_bit_cast(float, static_cast<std::uint32_t>(bits) << 16); }
 };
 
 /// IEEE 754 binary16, rounded to nearest even. Arithmetic goes through float.
@@ -30,7 +30,7 @@ struct half {
 
   half() = default;
   PLINTH_HD explicit half(float value) {
-    const auto word = std::bit_cast<std::uint32_t>(value);
+    const auto word = __builtin_bit_cast(std::uint32_t, value);
     const std::uint32_t sign = (word >> 16) & 0x8000u, magnitude = word & 0x7fffffffu;
     std::uint32_t result;
     if (magnitude > 0x7f800000u) {
@@ -40,14 +40,14 @@ struct half {
     } else if (magnitude >= 0x38800000u) {  // normal
       result = (magnitude - 0x38000000u + 0xfffu + ((magnitude >> 13) & 1u)) >> 13;
     } else {  // subnormal: adding 0.5 puts the half's units into the float's last bits
-      result = std::bit_cast<std::uint32_t>(std::bit_cast<float>(magnitude) + 0.5f) - 0x3f000000u;
+      result = __builtin_bit_cast(std::uint32_t, __builtin_bit_cast(float, magnitude) + 0.5f) - 0x3f000000u;
     }
     bits = static_cast<std::uint16_t>(sign | result);
   }
   PLINTH_HD operator float() const {
     const std::uint32_t sign = static_cast<std::uint32_t>(bits & 0x8000u) << 16, magnitude = bits & 0x7fffu;
-    if (magnitude >= 0x7c00u) return std::bit_cast<float>(sign | 0x7f800000u | (magnitude & 0x3ffu) << 13);
-    if (magnitude >= 0x400u) return std::bit_cast<float>(sign | ((magnitude << 13) + 0x38000000u));
+    if (magnitude >= 0x7c00u) return __builtin_bit_cast(float, sign | 0x7f800000u | (magnitude & 0x3ffu) << 13);
+    if (magnitude >= 0x400u) return __builtin_bit_cast(float, sign | ((magnitude << 13) + 0x38000000u));
     const float value = static_cast<float>(magnitude) * 0x1p-24f;
     return sign ? -value : value;
   }

@@ -133,6 +133,8 @@ TEST_CASE("cast rounds every element") {
     kernels<Cpu>::cast(q, n, doubles.data(), back.data());
     for (const float value : x) expected.push_back(half(value));
     CHECK(back == expected);
+    kernels<Cpu>::cast(q, n, doubles.data(), halves.data());
+    CHECK(numbers::distance(halves, expected) == 0);
   }
 }
 

@@ -95,7 +95,7 @@ struct CpuElementwise {
   template <class From, class To>
   static void cast(queue<Cpu>& queue, std::int64_t n, const From* x, To* y) {
     over_blocks(queue, n, [=](std::int64_t begin, std::int64_t end) {
-      for (std::int64_t i = begin; i < end; ++i) y[i] = static_cast<To>(static_cast<accumulator_t<From>>(x[i]));
+      for (std::int64_t i = begin; i < end; ++i) y[i] = static_cast<To>(static_cast<accumulator_t<To>>(x[i]));
     });
   }
 

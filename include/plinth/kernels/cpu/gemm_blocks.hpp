@@ -51,9 +51,8 @@ class BlockedGemm {
 
   static constexpr std::int64_t step_bytes = 3072;               // of k per block: a panel of B stays in the L2 cache
   static constexpr std::int64_t a_block_bytes = 512 * 1024;      // half an L2 cache
-  static constexpr std::int64_t packed_b_bytes = 8 * 1024 * 1024;  // a share of the L3 cache
+  static constexpr std::int64_t packed_b_bytes = 4 * 1024 * 1024;  // a share of the L3 cache
   static constexpr std::int64_t own_b_bytes = 256 * 1024;        // up to here a thread packs a matrix of a batch itself
-  static constexpr std::int64_t units_per_thread = 8;            // enough to share evenly
   static constexpr std::int64_t least_shared_pack = 16 * 1024;   // elements, a few microseconds
   static constexpr std::int64_t least_shared_work = 512 * 1024;  // multiply-adds, likewise
   static constexpr std::int64_t most_direct_panels = 16;         // up to here packing A costs more than it saves
@@ -79,11 +78,11 @@ class BlockedGemm {
     A* slices = scratch + b_total;
     if (own_b_) {
       share(s.batch * s.M * s.N * s.K >= least_shared_work, s.batch, [&](int thread, std::int64_t begin, std::int64_t end) {
-        A* mine = slices + thread * slice;
+        A *mine = slices + thread * slice, *own = mine + a_elements_ + c_elements_;
         for (std::int64_t n = begin; n < end; ++n) {
           const Step step{n, 1, 0, s.N, 0, s.K};
-          pack_b(step, mine + a_elements_, 0, panels(step));
-          multiply(step, mine + a_elements_, mine, 0, units(step));
+          pack_b(step, own, 0, panels(step));
+          multiply(step, own, mine, 0, work(step));
         }
       });
       return;
@@ -106,9 +105,16 @@ class BlockedGemm {
   };
 
   /// Rows of A as the tiles read them; the strides are those of PanelProduct.
-  struct Rows {
+  struct TileRows {
     const A* a = nullptr;
-    std::int64_t row = 0, step = 0, lead = 0, count = 0;
+    std::int64_t row = 0, step = 0, lead = 0;
+  };
+
+  /// A block of rows: those before packed_from are read where they stand.
+  struct Rows {
+    RowTiling tiling;
+    std::int64_t packed_from = 0;
+    TileRows direct, packed;
   };
 
   static std::int64_t round_up(std::int64_t n, std::int64_t to) { return (n + to - 1) / to * to; }
@@ -116,8 +122,7 @@ class BlockedGemm {
 
   bool shared_b() const { return problem_.shape.b.batch == 0; }
   std::int64_t panels(const Step& step) const { return divide_up(step.columns, tile_.columns); }
-  std::int64_t row_blocks() const { return divide_up(problem_.shape.M, rows_); }
-  std::int64_t units(const Step& step) const { return step.matrices * row_blocks() * panels(step); }
+  std::int64_t work(const Step& step) const { return step.matrices * problem_.shape.M * panels(step); }
 
   /// From row to row of packed A: an odd number of cache lines, so that a tile's rows lie in different sets.
   static std::int64_t packed_row(std::int64_t steps) {
@@ -132,7 +137,7 @@ class BlockedGemm {
     if (in_place && s.K > 0) steps_ = round_up(divide_up(s.K, divide_up(s.K, step_bytes / size)), 16);
     const std::int64_t panel_bytes = std::max<std::int64_t>(1, std::min(steps_, s.K) * tile_.columns * size);
     const std::int64_t fitting = std::max<std::int64_t>(1, packed_b_bytes / panel_bytes);
-    columns_ = std::min(all_panels, fitting) * tile_.columns;
+    columns_ = divide_up(all_panels, divide_up(all_panels, fitting)) * tile_.columns;
     matrices_ = shared_b() ? s.batch : std::clamp<std::int64_t>(fitting / all_panels, 1, s.batch);
     own_b_ = !shared_b() && s.batch >= 2 * queue_.threads() && all_panels * panel_bytes <= own_b_bytes && steps_ >= s.K;
 
@@ -142,21 +147,21 @@ class BlockedGemm {
     const std::int64_t row_panel_bytes = std::max<std::int64_t>(1, tile_.rows * steps_ * size);
     std::int64_t blocks = divide_up(row_panels, std::max<std::int64_t>(1, a_block_bytes / row_panel_bytes));
     if (!own_b_ && queue_.threads() > 1)
-      blocks = std::max(blocks, divide_up(units_per_thread * queue_.threads(), all_panels * matrices_));
+      blocks = std::max(blocks, divide_up(queue_.threads(), matrices_));  // or two threads pack the same rows
     rows_ = divide_up(row_panels, std::min(blocks, row_panels)) * tile_.rows;
 
     a_elements_ = round_up((direct_ ? tile_.rows : rows_) * packed_row(steps_), 64);
     b_elements_ = round_up((shared_b() || own_b_ ? 1 : matrices_) * columns_ * std::min(steps_, s.K), 64);
-    c_elements_ = in_place ? 0 : rows_ * tile_.columns;
+    c_elements_ = round_up(in_place ? 0 : rows_ * tile_.columns, 64);
   }
 
-  std::int64_t slice_elements() const { return a_elements_ + (own_b_ ? b_elements_ : 0) + round_up(c_elements_, 64); }
+  std::int64_t slice_elements() const { return a_elements_ + c_elements_ + (own_b_ ? b_elements_ : 0); }
 
   void run_step(const Step& step, A* packed_b, A* slices, std::int64_t slice) {
     const std::int64_t packs = (shared_b() ? 1 : step.matrices) * panels(step);
     share(packs * tile_.columns * step.steps >= least_shared_pack, packs,
           [&](int, std::int64_t begin, std::int64_t end) { pack_b(step, packed_b, begin, end); });
-    share(step.matrices * problem_.shape.M * step.columns * step.steps >= least_shared_work, units(step),
+    share(step.matrices * problem_.shape.M * step.columns * step.steps >= least_shared_work, work(step),
           [&](int thread, std::int64_t begin, std::int64_t end) {
             multiply(step, packed_b, slices + thread * slice, begin, end);
           });
@@ -175,52 +180,56 @@ class BlockedGemm {
     const MatrixLayout& b = problem_.shape.b;
     for (std::int64_t unit = begin; unit < end; ++unit) {
       const std::int64_t matrix = unit / panels(step), j = unit % panels(step) * tile_.columns;
-      run_job(set_, PackColumns<T>{problem_.b + (step.n + matrix) * b.batch + step.k * b.row + (step.j + j) * b.column,
-                                   b.row, b.column, step.steps, std::min(tile_.columns, step.columns - j),
-                                   packed_b + unit * step.steps * tile_.columns});
+      pack_columns(problem_.b + (step.n + matrix) * b.batch + step.k * b.row + (step.j + j) * b.column, b.row, b.column,
+                   std::min(tile_.columns, step.columns - j), step.steps, tile_.columns,
+                   packed_b + unit * step.steps * tile_.columns);
     }
   }
 
-  /// The units [begin, end) of a step: panels of C inside blocks of rows inside matrices.
+  /// Some of the work of a step. It is counted in rows of panels of blocks of rows of matrices; a tile belongs to the
+  /// part that has its first row.
   void multiply(const Step& step, const A* packed_b, A* slice, std::int64_t begin, std::int64_t end) const {
-    const std::int64_t blocks = row_blocks(), step_panels = panels(step);
+    const std::int64_t M = problem_.shape.M, all_panels = panels(step);
     std::int64_t ready = -1;
-    Rows rows[2];
-    for (std::int64_t unit = begin; unit < end; ++unit) {
-      const std::int64_t block = unit / step_panels, panel = unit % step_panels;
-      const std::int64_t matrix = block / blocks, i = block % blocks * rows_;
-      if (block != ready) prepare_rows(step, matrix, i, slice, rows);
-      ready = block;
-      const std::int64_t b_panel = (shared_b() ? 0 : matrix * step_panels) + panel;
-      multiply_panel(step, matrix, i, panel * tile_.columns, rows, packed_b + b_panel * step.steps * tile_.columns,
-                     slice + slice_elements() - round_up(c_elements_, 64));
+    Rows rows;
+    while (begin < end) {
+      const std::int64_t matrix = begin / (M * all_panels), in_matrix = begin % (M * all_panels);
+      const std::int64_t block = in_matrix / (rows_ * all_panels), i = block * rows_, count = std::min(rows_, M - i);
+      const std::int64_t in_block = in_matrix - i * all_panels, panel = in_block / count, row = in_block % count;
+      const std::int64_t taken = std::min(count - row, end - begin);
+      if (begin - in_block != ready) rows = prepare_rows(step, matrix, i, count, slice);
+      ready = begin - in_block;
+      const std::int64_t b_panel = (shared_b() ? 0 : matrix * all_panels) + panel;
+      multiply_panel(step, matrix, i, panel * tile_.columns, rows, rows.tiling.start(row), rows.tiling.start(row + taken),
+                     packed_b + b_panel * step.steps * tile_.columns, slice + a_elements_);
+      begin += taken;
     }
   }
 
-  /// The row block of A that starts at row i: where it stands if the tiles can read it there, except for a last tile
-  /// that reaches over the border, else packed.
-  void prepare_rows(const Step& step, std::int64_t matrix, std::int64_t i, A* packed, Rows (&rows)[2]) const {
+  /// The `count` rows of A from row i: where they stand if the tiles can read them there, except for a last tile that
+  /// reaches over the border, else packed.
+  Rows prepare_rows(const Step& step, std::int64_t matrix, std::int64_t i, std::int64_t count, A* packed) const {
     const MatrixLayout& a = problem_.shape.a;
     const T* from = problem_.a + (step.n + matrix) * a.batch + i * a.row + step.k * a.column;
-    std::int64_t count = std::min(rows_, problem_.shape.M - i);
+    Rows rows;
+    rows.tiling = RowTiling(count, tile_);
     if constexpr (in_place)
       if (direct_) {
-        const RowTiling tiling(count, tile_.rows, tile_.low_rows);
-        const std::int64_t last = tiling.covered > tiling.full ? tile_.low_rows : tile_.rows;
-        rows[0] = {from, a.row, a.column, a.row, tiling.covered == count ? count : tiling.covered - last};
-        from += rows[0].count * a.row;
-        count -= rows[0].count;
+        rows.packed_from = rows.tiling.inside();
+        rows.direct = {from, a.row, a.column, a.row};
       }
+    count -= rows.packed_from;
     const std::int64_t row = packed_row(step.steps);
-    rows[1] = a.column == 1 ? Rows{packed, row, 1, row, count} : Rows{packed, 1, 0, step.steps, count};
-    if (count > 0) run_job(set_, PackRows<T>{from, a.row, a.column, count, step.steps, row, packed});
+    rows.packed = a.column == 1 ? TileRows{packed, row, 1, row} : TileRows{packed, 1, 0, step.steps};
+    pack_rows(from + rows.packed_from * a.row, a.row, a.column, RowTiling(count, tile_), step.steps, row, packed);
+    return rows;
   }
 
-  /// C (+)= A B for a block of rows and one panel of columns; after the last k, what follows the product.
-  void multiply_panel(const Step& step, std::int64_t matrix, std::int64_t i, std::int64_t j, const Rows (&rows)[2],
-                      const A* b, A* result) const {
+  /// C (+)= A B for the rows [begin, end) of a block and one panel of columns; after the last k, what follows.
+  void multiply_panel(const Step& step, std::int64_t matrix, std::int64_t i, std::int64_t j, const Rows& rows,
+                      std::int64_t begin, std::int64_t end, const A* b, A* result) const {
     const GemmShape& s = problem_.shape;
-    const std::int64_t offset = (step.n + matrix) * s.c.batch + i * s.c.row + step.j + j;
+    const std::int64_t offset = (step.n + matrix) * s.c.batch + (i + begin) * s.c.row + step.j + j;
     const std::int64_t columns = std::min(tile_.columns, step.columns - j);
     const std::int64_t row = in_place ? s.c.row : tile_.columns;
     bool add = false;
@@ -228,16 +237,17 @@ class BlockedGemm {
       result = problem_.c + offset;
       add = problem_.accumulate || step.k > 0;
     }
-    A* c = result;
-    for (const Rows& part : rows) {
-      if (part.count == 0) continue;
-      run_job(set_, PanelProduct<A>{{part.a, part.row, part.step, b, tile_.columns, step.steps, c, row, add},
-                                    part.lead, part.count, columns});
-      c += part.count * row;
-    }
-    if (!problem_.finish || step.k + step.steps < s.K) return;
+    const auto product = [&](const TileRows& a, std::int64_t origin, std::int64_t first, std::int64_t last) {
+      if (first >= last) return;
+      const TileOperands<A> tile{a.a + (first - origin) * a.lead, a.row, a.step, b, tile_.columns, step.steps,
+                                 result + (first - begin) * row, row, add};
+      run_job(set_, PanelProduct<A>{tile, a.lead, rows.tiling.full - first, last - first, columns});
+    };
+    product(rows.direct, 0, begin, std::min(end, rows.packed_from));
+    product(rows.packed, rows.packed_from, std::max(begin, rows.packed_from), end);
+    if (!problem_.finish || begin >= end || step.k + step.steps < s.K) return;
     problem_.finish(set_, problem_.formula,
-                    {result, row, s.c.row, rows[0].count + rows[1].count, columns, problem_.c + offset,
+                    {result, row, s.c.row, end - begin, columns, problem_.c + offset,
                      problem_.bias ? problem_.bias + step.j + j : nullptr,
                      problem_.pre_activation ? problem_.pre_activation + offset : nullptr,
                      !in_place && problem_.accumulate});

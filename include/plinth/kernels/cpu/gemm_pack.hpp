@@ -16,8 +16,7 @@ namespace plinth::cpu {
 inline constexpr std::int64_t pack_steps = 16;
 
 /// A 4x4 block of floats turned by its diagonal.
-[[gnu::always_inline]] inline void transpose_4x4(const float* from, std::int64_t from_row, float* to,
-                                                 std::int64_t to_row) {
+inline void transpose_4x4(const float* from, std::int64_t from_row, float* to, std::int64_t to_row) {
   using V = Vector<float, 16>::type;
   V a, b, c, d;
   __builtin_memcpy(&a, from, sizeof a);
@@ -36,75 +35,60 @@ inline constexpr std::int64_t pack_steps = 16;
   __builtin_memcpy(to + 3 * to_row, &d, sizeof d);
 }
 
-/// packed[k * Width + j] = x[k * x_step + j * x_lane] for j < count <= Width, zero for the other j.
-template <int Width, class T>
-[[gnu::always_inline]] inline void pack_lanes(const T* x, std::int64_t x_step, std::int64_t x_lane, std::int64_t count,
-                                              std::int64_t steps, accumulator_t<T>* packed) {
-  using A = accumulator_t<T>;
-  if (count == Width && x_lane == 1) {
-    for (std::int64_t k = 0; k < steps; ++k)
-      for (int j = 0; j < Width; ++j) packed[k * Width + j] = static_cast<A>(x[k * x_step + j]);
-    return;
-  }
-  if (count < Width) std::fill(packed, packed + steps * Width, A(0));
-  std::int64_t first = 0;
-  if constexpr (std::same_as<T, float> && Width % 4 == 0)
-    if (count == Width && x_step == 1)
-      for (; first + 4 <= steps; first += 4)
-        for (int j = 0; j < Width; j += 4) transpose_4x4(x + j * x_lane + first, x_lane, packed + first * Width + j, Width);
-  for (std::int64_t j = 0; j < count; ++j)
-    for (std::int64_t k = first; k < steps; ++k) packed[k * Width + j] = static_cast<A>(x[k * x_step + j * x_lane]);
+/// to = from for `count` elements; a loop, since most rows are shorter than a call of memcpy is worth.
+template <class T>
+void copy_line(const T* from, std::int64_t count, accumulator_t<T>* to) {
+  std::int64_t j = 0;
+  if constexpr (std::same_as<T, accumulator_t<T>>)
+    for (; j + 4 <= count; j += 4) __builtin_memcpy(to + j, from + j, 4 * sizeof(T));
+  for (; j < count; ++j) to[j] = static_cast<accumulator_t<T>>(from[j]);
 }
 
-/// One panel of B: packed[k][tile columns] = B(k, j), zero past the last column.
+/// packed[k * width + j] = x[k * x_step + j * x_lane] for k < steps and j < count, zero for j from count to width.
 template <class T>
-struct PackColumns {
-  const T* b;
-  std::int64_t row, column;  // strides
-  std::int64_t K, columns;
-  accumulator_t<T>* packed;
-
-  template <InstructionSet Set>
-  [[gnu::always_inline]] inline void run() const {
-    constexpr int width = 2 * GemmTile<Set>::bytes / static_cast<int>(sizeof(accumulator_t<T>));
-    for (std::int64_t k = 0; k < K; k += pack_steps)
-      pack_lanes<width>(b + k * row, row, column, columns, std::min(pack_steps, K - k), packed + k * width);
+void pack_lanes(const T* x, std::int64_t x_step, std::int64_t x_lane, std::int64_t count, std::int64_t steps,
+                std::int64_t width, accumulator_t<T>* packed) {
+  if (x_lane == 1 && count == width) {
+    for (std::int64_t k = 0; k < steps; ++k) copy_line(x + k * x_step, width, packed + k * width);
+    return;
   }
-};
+  if (count < width) std::fill(packed, packed + steps * width, accumulator_t<T>(0));
+  std::int64_t turned = 0;
+  if constexpr (std::same_as<T, float>)
+    if (x_step == 1 && count == width && width % 4 == 0)
+      for (; turned + 4 <= steps; turned += 4)
+        for (std::int64_t j = 0; j < width; j += 4)
+          transpose_4x4(x + j * x_lane + turned, x_lane, packed + turned * width + j, width);
+  for (std::int64_t j = 0; j < count; ++j)
+    for (std::int64_t k = turned; k < steps; ++k)
+      packed[k * width + j] = static_cast<accumulator_t<T>>(x[k * x_step + j * x_lane]);
+}
+
+/// One panel of B: packed[k][width] = B(k, j), zero past the last column.
+template <class T>
+void pack_columns(const T* b, std::int64_t b_row, std::int64_t b_column, std::int64_t columns, std::int64_t K,
+                  std::int64_t width, accumulator_t<T>* packed) {
+  for (std::int64_t k = 0; k < K; k += pack_steps)
+    pack_lanes(b + k * b_row, b_row, b_column, columns, std::min(pack_steps, K - k), width, packed + k * width);
+}
 
 /// A block of A, tile under tile, zero past the last row. Where k is contiguous in A a row stays a row, packed_row apart;
 /// otherwise the rows of a tile lie side by side: packed[tile][k][tile rows].
 template <class T>
-struct PackRows {
-  const T* a;
-  std::int64_t row, column;  // strides
-  std::int64_t rows, K, packed_row;
-  accumulator_t<T>* packed;
-
-  template <InstructionSet Set>
-  [[gnu::always_inline]] inline void run() const {
-    using A = accumulator_t<T>;
-    using Tile = GemmTile<Set>;
-    const RowTiling tiling(rows, Tile::rows, Tile::low_rows);
-    if (column == 1) {
-      for (std::int64_t i = 0; i < rows; ++i)
-        for (std::int64_t k = 0; k < K; ++k) packed[i * packed_row + k] = static_cast<A>(a[i * row + k]);
-      std::fill(packed + rows * packed_row, packed + tiling.covered * packed_row, A(0));
-      return;
-    }
-    for (std::int64_t k = 0; k < K; k += pack_steps) {
-      const std::int64_t steps = std::min(pack_steps, K - k);
-      for (std::int64_t i = 0; i < tiling.full; i += Tile::rows) pack_tile<Tile::rows>(i, k, steps);
-      for (std::int64_t i = tiling.full; i < rows; i += Tile::low_rows) pack_tile<Tile::low_rows>(i, k, steps);
-    }
+void pack_rows(const T* a, std::int64_t a_row, std::int64_t a_column, const RowTiling& tiling, std::int64_t K,
+               std::int64_t packed_row, accumulator_t<T>* packed) {
+  if (a_column == 1) {
+    for (std::int64_t i = 0; i < tiling.rows; ++i) copy_line(a + i * a_row, K, packed + i * packed_row);
+    std::fill(packed + tiling.rows * packed_row, packed + tiling.covered * packed_row, accumulator_t<T>(0));
+    return;
   }
-
- private:
-  template <int Height>
-  [[gnu::always_inline]] inline void pack_tile(std::int64_t i, std::int64_t k, std::int64_t steps) const {
-    pack_lanes<Height>(a + i * row + k * column, column, row, std::min<std::int64_t>(Height, rows - i), steps,
-                       packed + i * K + k * Height);
-  }
-};
+  for (std::int64_t k = 0; k < K; k += pack_steps)
+    for (std::int64_t i = 0; i < tiling.rows;) {
+      const std::int64_t height = tiling.height(i);
+      pack_lanes(a + i * a_row + k * a_column, a_column, a_row, std::min(height, tiling.rows - i),
+                 std::min(pack_steps, K - k), height, packed + i * K + k * height);
+      i += height;
+    }
+}
 
 }  // namespace plinth::cpu

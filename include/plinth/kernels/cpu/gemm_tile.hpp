@@ -38,19 +38,33 @@ TileSize tile_size(InstructionSet set) {
   return of(GemmTile<InstructionSet::baseline>{});
 }
 
-/// Tiles one below the other that cover `rows` rows with the fewest rows to spare: first full ones, then low ones.
+/// Tiles one below the other that cover `rows` rows with the fewest to spare: first full ones, then low ones.
 struct RowTiling {
-  std::int64_t full = 0, covered = 0;  // rows in full tiles, rows in all tiles
+  std::int64_t rows = 0, full = 0, covered = 0;  // rows; of them in full tiles; in all tiles
 
-  RowTiling(std::int64_t rows, std::int64_t full_height, std::int64_t low_height) {
-    for (std::int64_t low = 0; low <= 3 * low_height; low += low_height) {
-      const std::int64_t rest = std::max<std::int64_t>(rows - low, 0);
-      const std::int64_t high = (rest + full_height - 1) / full_height * full_height;
-      if (low > 0 && high + low >= covered) continue;
-      full = high;
-      covered = high + low;
+  RowTiling() = default;
+  RowTiling(std::int64_t rows_, const TileSize& tile) : rows(rows_), height_(tile.rows), low_height_(tile.low_rows) {
+    covered = full = round_up(rows, height_);
+    for (std::int64_t low = low_height_; low <= 3 * low_height_; low += low_height_) {
+      const std::int64_t high = round_up(std::max<std::int64_t>(rows - low, 0), height_);
+      if (high + low < covered) full = high, covered = high + low;
     }
   }
+  /// The height of the tile that starts at row i.
+  std::int64_t height(std::int64_t i) const { return i < full ? height_ : low_height_; }
+  /// The first row of the first tile that starts at row i or below.
+  std::int64_t start(std::int64_t i) const {
+    const std::int64_t row = i <= full ? round_up(i, height_) : full + round_up(i - full, low_height_);
+    return std::min(row, rows);
+  }
+  /// The rows in tiles that lie inside.
+  std::int64_t inside() const {
+    return covered == rows ? rows : covered - (covered > full ? low_height_ : height_);
+  }
+
+ private:
+  static std::int64_t round_up(std::int64_t n, std::int64_t to) { return (n + to - 1) / to * to; }
+  std::int64_t height_ = 1, low_height_ = 1;
 };
 
 #if defined(__x86_64__) && defined(__GNUC__)
@@ -137,23 +151,23 @@ template <class T, int Bytes, int Vectors, int... I>
   if constexpr (Vectors == 2) (store(sum[1][I], g.accumulate, g.c + I * g.c_row + lanes), ...);
 }
 
-/// C = A B (+ C) for a block of rows by one panel of B, at most two vectors wide.
+/// C = A B (+ C) for some tiles one below the other by one panel of B, at most two vectors wide.
 template <class T>
 struct PanelProduct {
-  TileOperands<T> operands;    // of the first tile; a_step 0 stands for the tile's height
-  std::int64_t a_lead;         // times i: from A's first row to row i where a tile starts there
-  std::int64_t rows, columns;  // A and B must be readable up to whole tiles
+  TileOperands<T> operands;  // of the first tile; a_step 0 stands for the tile's height
+  std::int64_t a_lead;       // times i: from A's first row to row i where a tile starts there
+  std::int64_t full, rows;   // rows before `full` are in full tiles; A must be readable up to whole tiles
+  std::int64_t columns;      // B must be readable up to whole vectors
 
   template <InstructionSet Set>
   [[gnu::always_inline]] inline void run() const {
     using Tile = GemmTile<Set>;
     constexpr int lanes = Tile::bytes / static_cast<int>(sizeof(T));
-    const RowTiling tiling(rows, Tile::rows, Tile::low_rows);
     const int width = columns > lanes ? 2 * lanes : lanes;
     TileOperands<T> g = operands;
     T edge[Tile::rows * 2 * lanes];  // where a tile that overlaps the border of C goes first
     for (std::int64_t i = 0, height; i < rows; i += height) {
-      height = i < tiling.full ? Tile::rows : Tile::low_rows;
+      height = i < full ? Tile::rows : Tile::low_rows;
       const bool inside = rows - i >= height && columns == width;
       T* c = operands.c + i * operands.c_row;
       g.a = operands.a + i * a_lead;
@@ -161,7 +175,7 @@ struct PanelProduct {
       g.c = inside ? c : edge;
       g.c_row = inside ? operands.c_row : 2 * lanes;
       g.accumulate = inside && operands.accumulate;
-      multiply<Set>(g, height == Tile::rows, width > lanes);
+      multiply<Set>(g, i < full, width > lanes);
       if (!inside) copy_edge(edge, 2 * lanes, std::min(rows - i, height), c);
     }
   }
@@ -171,10 +185,10 @@ struct PanelProduct {
   [[gnu::always_inline]] static inline void multiply(const TileOperands<T>& g, bool full, bool wide) {
     using Tile = GemmTile<Set>;
     constexpr int bytes = Tile::bytes;
-    constexpr std::make_integer_sequence<int, Tile::rows> high{};
+    constexpr std::make_integer_sequence<int, Tile::rows> all{};
     constexpr std::make_integer_sequence<int, Tile::low_rows> low{};
     if (full)
-      wide ? multiply_tile<T, bytes, 2>(g, high) : multiply_tile<T, bytes, 1>(g, high);
+      wide ? multiply_tile<T, bytes, 2>(g, all) : multiply_tile<T, bytes, 1>(g, all);
     else
       wide ? multiply_tile<T, bytes, 2>(g, low) : multiply_tile<T, bytes, 1>(g, low);
   }

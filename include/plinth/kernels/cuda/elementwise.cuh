@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Kernels that treat every element alone.
+// Kernels that treat every element alone, over dense data: filling, casting, accumulating, pointwise formulas.
 #pragma once
 
 #include <algorithm>
@@ -10,81 +10,121 @@
 
 namespace plinth::cuda {
 
-/// Elements that a thread loads and stores together: 16 bytes.
-template <class T>
-struct alignas(16) Pack {
-  static constexpr int width = 16 / sizeof(T);
-  T values[width];
+/// Elements that a thread loads or stores at once.
+template <class T, int Width>
+struct alignas(sizeof(T) * Width) Pack {
+  T values[Width];
 };
 
-/// Calls body(i) for i in [0, n) and, for the first `packs` groups of Pack<T>::width elements, body.pack(group) instead.
-template <class T, class Body>
-__global__ void over_elements(std::int64_t n, std::int64_t packs, Body body) {
-  const std::int64_t first = std::int64_t{blockIdx.x} * blockDim.x + threadIdx.x;
-  const std::int64_t step = std::int64_t{gridDim.x} * blockDim.x;
-  for (std::int64_t group = first; group < packs; group += step) body.pack(group);
-  for (std::int64_t i = packs * Pack<T>::width + first; i < n; i += step) body(i);
+template <class Y, int Width, class F, class... X>
+__device__ Pack<Y, Width> map_pack(const F& f, const Pack<X, Width>&... x) {
+  Pack<Y, Width> y;
+  for (int i = 0; i < Width; ++i) y.values[i] = f(x.values[i]...);
+  return y;
 }
 
-/// y = f.forward(x)
+/// y[i] = f(x[i]...) for i in [0, n), the first `packs` times Width elements Width at a time. y may be one of the x.
+template <int Width, class F, class Y, class... X>
+__global__ void map_elements(std::int64_t n, std::int64_t packs, F f, Y* y, const X*... x) {
+  const std::int64_t first = std::int64_t{blockIdx.x} * blockDim.x + threadIdx.x;
+  const std::int64_t step = std::int64_t{gridDim.x} * blockDim.x;
+  for (std::int64_t i = first; i < packs; i += step)
+    reinterpret_cast<Pack<Y, Width>*>(y)[i] = map_pack<Y, Width>(f, reinterpret_cast<const Pack<X, Width>*>(x)[i]...);
+  for (std::int64_t i = packs * Width + first; i < n; i += step) y[i] = f(x[i]...);
+}
+
+inline constexpr int map_threads = 256;
+
+/// Blocks of map_threads for `count` independent pieces of work; from some number on each thread loops over several.
+inline std::int64_t map_blocks(const queue<Cuda>& queue, std::int64_t count) {
+  return std::min(blocks_for(count, map_threads), std::int64_t{64} * queue.multiprocessors());
+}
+
+/// Queues y[i] = f(x[i]...) for i in [0, n). Elements are packed, 16 bytes of the widest type, where all pointers are
+/// aligned to that; what is computed for an element is the same either way.
+template <class F, class Y, class... X>
+void map(queue<Cuda>& queue, std::int64_t n, F f, Y* y, const X*... x) {
+  constexpr int width = 16 / static_cast<int>(std::max({sizeof(Y), sizeof(X)...}));
+  const auto aligned = [](const auto* p) { return reinterpret_cast<std::uintptr_t>(p) % (sizeof(*p) * width) == 0; };
+  const std::int64_t packs = aligned(y) && (aligned(x) && ...) ? n / width : 0;
+  launch(queue, map_blocks(queue, std::max(packs, n - packs * width)), map_threads, 0, map_elements<width, F, Y, X...>, n,
+         packs, f, y, x...);
+}
+
+/// A number as another type, by way of that type's accumulator.
+template <class To, class From>
+PLINTH_HD To rounded(From x) {
+  return static_cast<To>(static_cast<accumulator_t<To>>(x));
+}
+
+template <class T>
+struct Constant {
+  T value;
+  PLINTH_HD T operator()() const { return value; }
+};
+
+template <class From, class To>
+struct Cast {
+  PLINTH_HD To operator()(From x) const { return rounded<To>(static_cast<accumulator_t<From>>(x)); }
+};
+
+template <class From, class T>
+struct Accumulate {
+  PLINTH_HD T operator()(T y, From x) const {
+    using A = accumulator_t<T>;
+    return static_cast<T>(static_cast<A>(y) + static_cast<A>(x));
+  }
+};
+
+template <class T>
+struct Scale {
+  const accumulator_t<T>* factor;  // in the device's memory
+  PLINTH_HD T operator()(T x) const { return static_cast<T>(static_cast<accumulator_t<T>>(x) * *factor); }
+};
+
+/// A formula, computed in the accumulator's type.
 template <class F, class T>
 struct Forward {
   F f;
-  const T* x;
-  T* y;
-
-  __device__ static T value(const F& f, T x) { return static_cast<T>(f.forward(static_cast<accumulator_t<T>>(x))); }
-  __device__ void operator()(std::int64_t i) const { y[i] = value(f, x[i]); }
-  __device__ void pack(std::int64_t group) const {
-    Pack<T> values = reinterpret_cast<const Pack<T>*>(x)[group];
-    for (T& v : values.values) v = value(f, v);
-    reinterpret_cast<Pack<T>*>(y)[group] = values;
+  template <class... X>
+  PLINTH_HD T operator()(X... x) const {
+    return static_cast<T>(f.forward(static_cast<accumulator_t<T>>(x)...));
   }
 };
 
-/// dx = f.backward(x, dy)
 template <class F, class T>
 struct Backward {
   F f;
-  const T *x, *dy;
-  T* dx;
-
-  __device__ static T value(const F& f, T x, T dy) {
+  PLINTH_HD T operator()(T x, T dy) const {
     using A = accumulator_t<T>;
     return static_cast<T>(f.backward(static_cast<A>(x), static_cast<A>(dy)));
-  }
-  __device__ void operator()(std::int64_t i) const { dx[i] = value(f, x[i], dy[i]); }
-  __device__ void pack(std::int64_t group) const {
-    const Pack<T> from = reinterpret_cast<const Pack<T>*>(x)[group];
-    Pack<T> values = reinterpret_cast<const Pack<T>*>(dy)[group];
-    for (int k = 0; k < Pack<T>::width; ++k) values.values[k] = value(f, from.values[k], values.values[k]);
-    reinterpret_cast<Pack<T>*>(dx)[group] = values;
   }
 };
 
 struct CudaElementwise {
-  /// y may be x.
+  template <class T>
+  static void fill(queue<Cuda>& queue, std::int64_t n, T value, T* y) {
+    map(queue, n, Constant<T>{value}, y);
+  }
+  template <class From, class To>
+  static void cast(queue<Cuda>& queue, std::int64_t n, const From* x, To* y) {
+    map(queue, n, Cast<From, To>{}, y, x);
+  }
+  template <class From, class T>
+  static void accumulate(queue<Cuda>& queue, std::int64_t n, const From* x, T* y) {
+    map(queue, n, Accumulate<From, T>{}, y, static_cast<const T*>(y), x);
+  }
+  template <class T>
+  static void scale(queue<Cuda>& queue, std::int64_t n, const accumulator_t<T>* factor, T* x) {
+    map(queue, n, Scale<T>{factor}, x, static_cast<const T*>(x));
+  }
   template <class F, class T>
   static void pointwise(queue<Cuda>& queue, std::int64_t n, F f, const T* x, T* y) {
-    run<T>(queue, n, Forward<F, T>{f, x, y}, x, y);
+    map(queue, n, Forward<F, T>{f}, y, x);
   }
-  /// dx may be dy.
   template <class F, class T>
   static void pointwise_backward(queue<Cuda>& queue, std::int64_t n, F f, const T* x, const T* dy, T* dx) {
-    run<T>(queue, n, Backward<F, T>{f, x, dy, dx}, x, dy, dx);
-  }
-
- private:
-  static constexpr int threads = 256;
-
-  /// Packs are used where all pointers are aligned to them; what is computed for an element is the same either way.
-  template <class T, class Body, class... Pointers>
-  static void run(queue<Cuda>& queue, std::int64_t n, const Body& body, Pointers... pointers) {
-    const bool aligned = ((reinterpret_cast<std::uintptr_t>(pointers) % alignof(Pack<T>) == 0) && ...);
-    const std::int64_t packs = aligned ? n / Pack<T>::width : 0, rest = n - packs * Pack<T>::width;
-    const std::int64_t enough = std::int64_t{64} * queue.multiprocessors();  // blocks; each thread loops over the rest
-    const std::int64_t blocks = std::min(blocks_for(std::max(packs, rest), threads), enough);
-    launch(queue, blocks, threads, 0, over_elements<T, Body>, n, packs, body);
+    map(queue, n, Backward<F, T>{f}, dx, x, dy);
   }
 };
 

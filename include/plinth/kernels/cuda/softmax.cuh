@@ -15,14 +15,6 @@ namespace plinth::cuda {
 template <class A>
 inline constexpr A lowest = -std::numeric_limits<A>::infinity();
 
-/// combine over f(x[i]), each member of the team taking every Team::size-th element.
-template <class Team, class A, class Combine, class F>
-__device__ A reduce_row(std::int64_t columns, A first, Combine combine, const F& f) {
-  A value = first;
-  for (std::int64_t i = Team::member(); i < columns; i += Team::size) value = combine(value, f(i));
-  return Team::reduce(value, combine);
-}
-
 template <class Team, class T>
 __global__ void __launch_bounds__(Team::block)
     softmax_rows(std::int64_t rows, std::int64_t columns, const T* x, T* y) {
@@ -73,8 +65,6 @@ struct CudaSoftmax {
   }
 
  private:
-  static constexpr std::int64_t short_row = 1024;  // columns up to which a warp takes a row
-
   template <class Team, class T, class Kernel, class... Arguments>
   static void run(queue<Cuda>& queue, std::int64_t rows, std::int64_t columns, Kernel* kernel, Arguments... arguments) {
     if (columns == 0) return;

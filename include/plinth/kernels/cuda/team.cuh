@@ -24,6 +24,9 @@ struct Max {
   }
 };
 
+/// The longest row that a warp takes; longer ones take a block.
+inline constexpr std::int64_t short_row = 1024;
+
 /// One warp for each row, several rows to a block.
 struct WarpTeam {
   static constexpr int size = warp_size, rows_per_block = 8, block = size * rows_per_block;
@@ -60,5 +63,13 @@ struct BlockTeam {
     return value;
   }
 };
+
+/// `first` and f(i) for i in [0, n), combined by a team: each member takes every Team::size-th.
+template <class Team, class A, class Combine, class F>
+__device__ A reduce_row(std::int64_t n, A first, Combine combine, const F& f) {
+  A value = first;
+  for (std::int64_t i = Team::member(); i < n; i += Team::size) value = combine(value, f(i));
+  return Team::reduce(value, combine);
+}
 
 }  // namespace plinth::cuda

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: MIT
+// Tensors and models in safetensors files, the format of Hugging Face.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <set>
+#include <span>
+#include <string>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include <plinth/autograd/module.hpp>
+#include <plinth/io/file.hpp>
+#include <plinth/io/safetensors_file.hpp>
+#include <plinth/io/safetensors_header.hpp>
+#include <plinth/tensor/tensor.hpp>
+
+namespace plinth {
+
+/// What is to be written under a name.
+struct NamedTensor {
+  /// Throws ArgumentError when the tensor is undefined.
+  template <Element T, class D>
+  NamedTensor(std::string name, const Tensor<T, D>& x)
+      : entry{std::move(name), detail::safetensors_type<T>(), {x.shape().begin(), x.shape().end()}, 0, 0},
+        write([x](detail::FileReplacement& file) {
+          if (std::is_same_v<D, Cpu> && x.contiguous())
+            file.write(std::as_bytes(std::span(x.data(), static_cast<std::size_t>(x.count()))));
+          else
+            file.write(std::as_bytes(std::span<const T>(x.to_vector())));
+        }) {
+    detail::require<ArgumentError>(x.defined(), "safetensors: tensor ", detail::Quoted{entry.name}, " is undefined");
+  }
+
+  /// Elements in row-major order, which the caller keeps until they are written. Throws ShapeError when there are more
+  /// or fewer than the shape has.
+  template <detail::Storable T>
+  NamedTensor(std::string name, const Shape& shape, std::span<const T> elements)
+      : entry{std::move(name), detail::safetensors_type<T>(), {shape.begin(), shape.end()}, 0, 0},
+        write([elements](detail::FileReplacement& file) { file.write(std::as_bytes(elements)); }) {
+    detail::require<ShapeError>(element_count(shape) == static_cast<std::int64_t>(elements.size()), "safetensors: tensor ",
+                                detail::Quoted{entry.name}, " of shape ", shape, " cannot hold ", elements.size(),
+                                " elements");
+  }
+
+  detail::SafetensorsEntry entry;
+  std::function<void(detail::FileReplacement&)> write;
+};
+
+/// Writes a safetensors file, byte for byte as the reference implementation does. It takes the name when all of it is on
+/// the disk; before that, and after an error, the name keeps what it had and no other file is left. While it grows it
+/// is called "<name>.tmp". Throws ArgumentError for a name that stands twice, is "__metadata__" or not UTF-8; IoError.
+/// Python: safetensors.torch.save_file.
+inline void save_safetensors(const std::filesystem::path& file, std::vector<NamedTensor> tensors,
+                             const std::map<std::string, std::string>& metadata = {}) {
+  std::ranges::sort(tensors, [](const NamedTensor& a, const NamedTensor& b) {
+    return std::tie(b.entry.type, a.entry.name) < std::tie(a.entry.type, b.entry.name);
+  });
+  detail::SafetensorsHeader header{{}, metadata};
+  std::set<std::string> names{std::string(detail::metadata_key)};
+  std::uint64_t offset = 0;
+  for (NamedTensor& tensor : tensors) {
+    auto& entry = tensor.entry;
+    detail::require<ArgumentError>(names.insert(entry.name).second, "safetensors: the name ", detail::Quoted{entry.name},
+                                   " is taken");
+    entry.begin = offset;
+    entry.end = offset += detail::element_count(entry) * (detail::info(entry.type).bits / 8);
+    header.tensors.push_back(entry);
+  }
+  const std::string text = to_json(header);
+  const std::uint64_t length = text.size();
+  detail::FileReplacement output(file);
+  output.write(std::as_bytes(std::span(&length, 1)));
+  output.write(std::as_bytes(std::span(text)));
+  for (const NamedTensor& tensor : tensors) tensor.write(output);
+  output.commit();
+}
+
+/// Writes all parameters of a model under their dotted names, as save_safetensors does.
+template <Module M>
+void save_parameters(const std::filesystem::path& file, const M& model,
+                     const std::map<std::string, std::string>& metadata = {}) {
+  std::vector<NamedTensor> tensors;
+  for_each_parameter(model, [&](const std::string& name, const auto& x) { tensors.emplace_back(name, x); });
+  save_safetensors(file, std::move(tensors), metadata);
+}
+
+/// Reads all parameters of a model, converting element types as SafetensorsFile::read does. The file must hold exactly
+/// the model's names and shapes. Throws FormatError listing the names that are missing, unexpected or of another shape,
+/// or naming what cannot be converted; ShapeError when a parameter is not dense in memory; IoError. Then nothing was
+/// changed.  PyTorch: load_state_dict(strict=True).
+template <Module M>
+void load_parameters(const std::filesystem::path& file, M& model) {
+  const SafetensorsFile source(file);
+  std::vector<std::string> faults;
+  std::set<std::string> expected;
+  for_each_parameter(model, [&](const std::string& name, const auto& x) {
+    detail::require<ShapeError>(x.contiguous(), "load_parameters: ", name, " has strides ", x.strides());
+    expected.insert(name);
+    if (!source.contains(name))
+      faults.push_back(detail::join("missing: ", name, " of shape ", x.shape()));
+    else if (const Shape shape = source.shape(name); !(shape == x.shape()))
+      faults.push_back(detail::join(name, ": the file has shape ", shape, ", the model ", x.shape()));
+  });
+  for (const std::string& name : source.names())
+    if (!expected.contains(name)) faults.push_back(detail::join("unexpected: ", detail::Quoted{name}));
+  std::string list;
+  for (const std::string& fault : faults) list += "\n  " + fault;
+  detail::require<FormatError>(faults.empty(), file.string(), " does not hold this model's parameters:", list);
+
+  std::vector<std::function<void()>> copies;  // all values are read and converted before the first one is replaced
+  for_each_parameter(model, [&](const std::string& name, auto& x) {
+    using X = std::remove_cvref_t<decltype(x)>;
+    copies.push_back([&x, values = source.read<typename X::element>(name)] {
+      memory<typename X::device>::copy_from_host(x.mutable_data(), values.data(), values.size() * sizeof(values[0]));
+    });
+  });
+  for (const auto& copy : copies) copy();
+}
+
+}  // namespace plinth

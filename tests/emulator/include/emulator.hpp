@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: MIT
+// A CUDA device played by the host: one fiber per thread of a block, one block after the other, in a random order.
+#pragma once
+
+#include <cuda_runtime_api.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <source_location>
+#include <stdexcept>
+
+namespace emulator {
+
+/// A kernel does what no kernel may: its threads wait at different places for ever. Thrown where the host waits for it.
+struct Deadlock : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+/// From now on blocks, warps and lanes run in the order of this seed; at first that of the environment variable
+/// PLINTH_EMULATOR_SEED, or 1.
+void set_seed(std::uint64_t seed);
+
+// Where the running thread stands; written by the scheduler.
+inline uint3 thread_index, block_index;
+inline dim3 block_size, grid_size;
+
+/// The running block's shared memory.
+void* shared_memory();
+
+/// Suspends the running thread until all of its block are at the same place.
+void block_barrier(std::source_location place);
+
+/// Suspends the running thread until all lanes of its warp are at the same place; then `exchange` runs once, with the
+/// 32 lanes' arguments.
+using Exchange = void (*)(void* const* arguments);
+void warp_collective(Exchange exchange, void* argument, std::source_location place);
+
+/// Runs a kernel: thread() in every thread of every block. Throws Deadlock.
+void run_grid(const cudaLaunchConfig_t& config, const std::function<void()>& thread);
+
+cudaError_t enqueue(const cudaLaunchConfig_t& config, void (*kernel)(), std::function<void()> thread);
+cudaError_t set_attribute(void (*kernel)(), cudaFuncAttribute attribute, int value);
+
+}  // namespace emulator

@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: MIT
+// Memory, streams and launches of the emulated device: 2 multiprocessors, 1 GiB.
+#include <cstdlib>
+#include <cstring>
+#include <deque>
+#include <emulator.hpp>
+#include <map>
+#include <mutex>
+#include <utility>
+#include <vector>
+
+#include "sanitizer.hpp"
+
+struct CUstream_st {
+  std::deque<std::function<void()>> work;
+};
+
+namespace emulator {
+namespace {
+
+struct Device {
+  static constexpr std::size_t capacity = std::size_t{1} << 30;
+  static constexpr int multiprocessors = 2, shared_bytes_granted = 48 * 1024, shared_bytes_limit = 227 * 1024;
+
+  std::recursive_mutex mutex;
+  std::map<void*, std::size_t> memory;
+  std::size_t used = 0;
+  std::vector<cudaStream_t> streams;
+  std::map<void (*)(), int> shared_bytes_allowed;
+  cudaError_t last_error = cudaSuccess;
+
+  cudaError_t answer(cudaError_t status) {
+    if (status != cudaSuccess) last_error = status;
+    return status;
+  }
+};
+
+/// Never destroyed: the library may call at the program's very end.
+Device& device() {
+  static auto& instance = *new Device;
+  return instance;
+}
+
+/// While it lives, the device's memory may be touched.
+class Access {
+ public:
+  Access() {
+    for (const auto& [block, bytes] : device().memory) allow(block, bytes);
+  }
+  ~Access() {
+    for (const auto& [block, bytes] : device().memory) forbid(block, bytes);
+  }
+  Access(const Access&) = delete;
+  Access& operator=(const Access&) = delete;
+};
+
+void run(CUstream_st& stream) {
+  std::deque<std::function<void()>> work;
+  work.swap(stream.work);  // after a failure the rest is dropped
+  if (work.empty()) return;
+  const Access access;
+  for (const auto& item : work) item();
+}
+
+void run_all() {
+  for (const cudaStream_t stream : device().streams) run(*stream);
+}
+
+}  // namespace
+
+cudaError_t enqueue(const cudaLaunchConfig_t& config, void (*kernel)(), std::function<void()> thread) {
+  const std::lock_guard lock(device().mutex);
+  const auto size = [](const dim3& d) { return std::size_t{d.x} * d.y * d.z; };
+  if (size(config.gridDim) == 0 || config.gridDim.x > 0x7fffffff || config.gridDim.y > 0xffff || config.gridDim.z > 0xffff)
+    return device().answer(cudaErrorInvalidConfiguration);
+  if (size(config.blockDim) == 0 || size(config.blockDim) > 1024) return device().answer(cudaErrorInvalidConfiguration);
+  const auto allowed = device().shared_bytes_allowed.find(kernel);
+  const int shared_bytes = allowed == device().shared_bytes_allowed.end() ? Device::shared_bytes_granted : allowed->second;
+  if (config.dynamicSmemBytes > static_cast<std::size_t>(shared_bytes)) return device().answer(cudaErrorInvalidValue);
+  if (!config.stream) return device().answer(cudaErrorInvalidValue);  // Plinth always names one
+  config.stream->work.push_back([config, thread = std::move(thread)] { run_grid(config, thread); });
+  return cudaSuccess;
+}
+
+cudaError_t set_attribute(void (*kernel)(), cudaFuncAttribute attribute, int value) {
+  const std::lock_guard lock(device().mutex);
+  if (attribute != cudaFuncAttributeMaxDynamicSharedMemorySize || value < 0 || value > Device::shared_bytes_limit)
+    return device().answer(cudaErrorInvalidValue);
+  device().shared_bytes_allowed[kernel] = value;
+  return cudaSuccess;
+}
+
+}  // namespace emulator
+
+using emulator::device;
+
+cudaError_t cudaGetDeviceCount(int* count) {
+  *count = 1;
+  return cudaSuccess;
+}
+
+cudaError_t cudaGetDevice(int* ordinal) {
+  *ordinal = 0;
+  return cudaSuccess;
+}
+
+cudaError_t cudaSetDevice(int ordinal) { return device().answer(ordinal == 0 ? cudaSuccess : cudaErrorInvalidDevice); }
+
+cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int ordinal) {
+  if (ordinal != 0 || attribute != cudaDevAttrMultiProcessorCount) return device().answer(cudaErrorInvalidValue);
+  *value = emulator::Device::multiprocessors;
+  return cudaSuccess;
+}
+
+const char* cudaGetErrorName(cudaError_t status) {
+  switch (status) {
+    case cudaSuccess: return "cudaSuccess";
+    case cudaErrorInvalidValue: return "cudaErrorInvalidValue";
+    case cudaErrorMemoryAllocation: return "cudaErrorMemoryAllocation";
+    case cudaErrorInvalidConfiguration: return "cudaErrorInvalidConfiguration";
+    case cudaErrorInvalidDevice: return "cudaErrorInvalidDevice";
+  }
+  return "unknown";
+}
+
+const char* cudaGetErrorString(cudaError_t) { return "as the emulator sees it"; }
+
+cudaError_t cudaGetLastError() { return std::exchange(device().last_error, cudaSuccess); }
+
+cudaError_t cudaMalloc(void** block, std::size_t bytes) {
+  const std::lock_guard lock(device().mutex);
+  if (bytes > emulator::Device::capacity - device().used || posix_memalign(block, 256, bytes) != 0)
+    return device().answer(cudaErrorMemoryAllocation);
+  std::memset(*block, 0xff, bytes);
+  emulator::forbid(*block, bytes);
+  device().memory[*block] = bytes;
+  device().used += bytes;
+  return cudaSuccess;
+}
+
+cudaError_t cudaFree(void* block) {
+  const std::lock_guard lock(device().mutex);
+  if (!block) return cudaSuccess;
+  const auto found = device().memory.find(block);
+  if (found == device().memory.end()) return device().answer(cudaErrorInvalidValue);
+  emulator::run_all();
+  emulator::allow(block, found->second);
+  device().used -= found->second;
+  device().memory.erase(found);
+  std::free(block);
+  return cudaSuccess;
+}
+
+cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
+  const std::lock_guard lock(device().mutex);
+  *stream = new CUstream_st;
+  device().streams.push_back(*stream);
+  return cudaSuccess;
+}
+
+cudaError_t cudaStreamDestroy(cudaStream_t stream) {
+  const std::lock_guard lock(device().mutex);
+  emulator::run(*stream);
+  std::erase(device().streams, stream);
+  delete stream;
+  return cudaSuccess;
+}
+
+cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
+  const std::lock_guard lock(device().mutex);
+  emulator::run(*stream);
+  return cudaSuccess;
+}
+
+cudaError_t cudaDeviceSynchronize() {
+  const std::lock_guard lock(device().mutex);
+  emulator::run_all();
+  return cudaSuccess;
+}
+
+cudaError_t cudaMemcpyAsync(void* destination, const void* source, std::size_t bytes, cudaMemcpyKind kind,
+                            cudaStream_t stream) {
+  const std::lock_guard lock(device().mutex);
+  if (kind == cudaMemcpyHostToDevice) {
+    std::vector<char> staged(static_cast<const char*>(source), static_cast<const char*>(source) + bytes);
+    stream->work.push_back([=, staged = std::move(staged)] { std::memcpy(destination, staged.data(), staged.size()); });
+    return cudaSuccess;
+  }
+  stream->work.push_back([=] { std::memcpy(destination, source, bytes); });
+  if (kind == cudaMemcpyDeviceToHost) emulator::run(*stream);
+  return cudaSuccess;
+}

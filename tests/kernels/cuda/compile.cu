@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: MIT
+// The tests of this folder as one CUDA program, for nvcc. Where there is no GPU it says so and ends with 77.
+#include "elementwise_test.cpp"
+#include "gemm_test.cpp"
+#include "ops_test.cpp"
+#include "queue_test.cpp"
+#include "reduction_test.cpp"
+#include "softmax_test.cpp"
+#include "strided_test.cpp"
+
+#include <cstdio>
+#include <cstdlib>
+
+namespace {
+
+const bool device_found = [] {
+  int count = 0;
+  if (cudaGetDeviceCount(&count) == cudaSuccess && count > 0) return true;
+  std::puts("skipped: no CUDA device");
+  std::_Exit(77);
+}();
+
+}  // namespace

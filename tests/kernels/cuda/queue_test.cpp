@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: MIT
+// Memory, queue and launch of the CUDA backend.
+#include "kernels/cuda/device_array.hpp"
+
+#include <thread>
+
+#include "catch.hpp"
+
+using namespace plinth;
+
+namespace {
+
+__global__ void count_up(std::int32_t* values) {
+  auto* shared = cuda::shared_memory<std::int32_t>();
+  shared[threadIdx.x] = static_cast<std::int32_t>(threadIdx.x);
+  cuda::block_barrier();
+  values[threadIdx.x] = shared[blockDim.x - 1 - threadIdx.x];
+}
+
+std::string message_of_launch(std::int64_t grid, int block, std::size_t shared_bytes) {
+  const DeviceArray<std::int32_t> values(std::vector<std::int32_t>(64));
+  try {
+    cuda::launch(queue<Cuda>::current(), grid, block, shared_bytes, count_up, values.data());
+    queue<Cuda>::current().synchronize();
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "";
+}
+
+}  // namespace
+
+TEST_CASE("cuda memory: counted, reused, copied, held to a budget", "[cuda]") {
+  using M = memory<Cuda>;
+  const auto before = M::use().current;
+  void* block = M::allocate(1000);
+  CHECK(M::use().current >= before + 1000);
+  const std::vector<std::int32_t> values = {1, 2, 3};
+  std::vector<std::int32_t> back(3);
+  M::copy_from_host(block, values.data(), 12);
+  M::copy_to_host(back.data(), block, 12);
+  M::copy_to_host(nullptr, block, 0);
+  CHECK(back == values);
+  M::release(block, 1000);
+  CHECK(M::use().current == before);
+  CHECK(M::allocate(1000) == block);
+  M::release(block, 1000);
+
+  CHECK_THROWS_AS(M::allocate(std::size_t{1} << 60), MemoryError);
+  M::set_budget(before + 500);
+  CHECK_THROWS_AS(M::allocate(1000), MemoryError);
+  M::set_budget(std::numeric_limits<std::size_t>::max());
+  M::trim();
+}
+
+TEST_CASE("cuda queue: each thread has its own, on one stream", "[cuda]") {
+  auto& here = queue<Cuda>::current();
+  CHECK(here.ordinal() >= 0);
+  CHECK(here.multiprocessors() > 0);
+  CHECK(&here == &queue<Cuda>::current());
+  bool own = false, same_stream = false;
+  std::thread([&] {
+    auto& there = queue<Cuda>::current();
+    own = &there != &here;
+    same_stream = there.stream() == here.stream();
+    there.synchronize();
+  }).join();
+  CHECK(own);
+  CHECK(same_stream);
+}
+
+TEST_CASE("cuda launch: what cannot be launched is said", "[cuda]") {
+  CHECK(message_of_launch(0, 64, 256).empty());
+  CHECK(message_of_launch(1, 64, 256).empty());
+  CHECK(message_of_launch(1, 64, 100 * 1024).empty());  // more shared memory than CUDA grants unasked
+  using Catch::Matchers::Contains;
+  CHECK_THAT(message_of_launch(1, 64, 1 << 20), Contains("asking for shared memory: cudaErrorInvalidValue"));
+  CHECK_THAT(message_of_launch(1, 2048, 256), Contains("launching a kernel: cudaErrorInvalid"));
+  CHECK_THAT(message_of_launch(std::int64_t{1} << 40, 64, 256), Contains("blocks in one launch"));
+}

@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: MIT
+// The Trainer: it learns, is what a loop by hand is, refuses bad options, and threads may train at once.
+#include <plinth/train/trainer.hpp>
+
+#include <cmath>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <plinth/models/decoder.hpp>
+
+#include "catch.hpp"
+#include "kernels/numbers.hpp"
+
+using namespace plinth;
+using Catch::Matchers::Contains;
+
+namespace {
+
+const DecoderConfig config = {.vocabulary = 7, .context = 8, .hidden = 16, .layers = 1, .heads = 2, .dropout = 0.1};
+
+/// Tokens that a model can learn: each is the double of the one before, with a 0 now and then.
+TokenWindows data() {
+  std::vector<std::int32_t> tokens = {1};
+  for (std::size_t i = 1; i < 500; ++i) tokens.push_back(i % 5 ? tokens.back() * 2 % 7 : tokens.back() % 6 + 1);
+  return TokenWindows(tokens);
+}
+
+template <class M>
+std::vector<float> weights(const M& model) {
+  std::vector<float> all;
+  for_each_parameter(model, [&](const std::string&, const auto& x) {
+    const auto values = x.to_vector();
+    all.insert(all.end(), values.begin(), values.end());
+  });
+  return all;
+}
+
+/// The losses of a training run, and the weights behind them.
+std::vector<float> train(const DecoderConfig& model_config, const TrainerOptions& options) {
+  Decoder<float> model(model_config);
+  std::vector<float> all;
+  Trainer trainer(model, options);
+  trainer.fit(data(), [&](const TrainingStep<Decoder<float>>& report) { all.push_back(report.loss.item()); });
+  const auto w = weights(model);
+  all.insert(all.end(), w.begin(), w.end());
+  return all;
+}
+
+template <class Change>
+void refuses(const char* text, Change change) {
+  Decoder<float> model(config);
+  TrainerOptions options;
+  change(options);
+  CHECK_THROWS_AS(Trainer(model, options), ArgumentError);
+  CHECK_THROWS_WITH(Trainer(model, options), Contains(text));
+}
+
+/// A model with a parameter that the loss does not depend on.
+struct Broken {
+  using element = float;
+  using device = Cpu;
+  Decoder<float> inner{::config};
+  DecoderConfig config = inner.config;
+  Tensor<float> forgotten{{1}, {1}};
+
+  Broken() { require_gradient(forgotten); }
+  Tensor<float> operator()(const Tensor<std::int32_t>& tokens) const { return inner(tokens); }
+  static void visit(auto& self, auto&& f) {
+    f("inner", self.inner);
+    f("forgotten", self.forgotten);
+  }
+};
+
+}  // namespace
+
+TEST_CASE("the trainer reports each step and the loss falls") {
+  Decoder<float> model(config);
+  std::vector<float> losses;
+  Trainer trainer(model, {.steps = 120, .batch = 8, .learning_rate = 1e-2, .final_learning_rate = 1e-3, .warmup_steps = 10});
+  trainer.fit(data(), [&](const TrainingStep<Decoder<float>>& report) {
+    CHECK(report.step == static_cast<std::int64_t>(losses.size()));
+    CHECK(report.gradient_norm.item() > 0);
+    if (report.step == 0) CHECK(report.learning_rate == Approx(1e-2 / 11));
+    if (report.step == 10) CHECK(report.learning_rate == Approx(1e-2));
+    losses.push_back(report.loss.item());
+  });
+  REQUIRE(losses.size() == 120);
+  CHECK(losses.front() == Approx(std::log(7.0)).margin(0.05));
+  CHECK(losses.back() < 1.2f);
+  CHECK_FALSE(gradient(model.token_embedding.weight).defined());
+}
+
+TEST_CASE("the trainer is the loop by hand") {
+  const TrainerOptions options = {.steps = 4, .batch = 3, .context = 6, .accumulation = 2, .learning_rate = 1e-2,
+                                  .warmup_steps = 2, .clip_norm = 0.5, .seed = 9};
+  Decoder<float> model(config);
+  std::vector<float> losses;
+  AdamW optimizer(model, options.adamw);
+  const CosineSchedule rate{1e-2, 0, 2, 4};
+  const auto windows = data();
+  for (std::int64_t step = 0; step < 4; ++step) {
+    for (std::int64_t micro = 0; micro < 2; ++micro) {
+      const TrainingScope<Cpu> training(9, step, micro);
+      const auto batch = windows.batch(3, 6, 9, step, micro);
+      const auto loss = cross_entropy(model(batch.inputs), batch.targets);
+      backward(loss * 0.5);
+      if (micro == 1) losses.push_back(loss.item());
+    }
+    clip_gradient_norm(model, 0.5);
+    optimizer.step(rate(step));
+    clear_gradients(model);
+  }
+  const auto w = weights(model);
+  losses.insert(losses.end(), w.begin(), w.end());
+  CHECK(train(config, options) == losses);
+}
+
+TEST_CASE("accumulated micro-steps are one step of the whole batch") {
+  const Decoder<double> model(config);
+  const auto windows = data();
+  std::vector<std::int32_t> inputs, targets;
+  for (std::int64_t micro = 0; micro < 4; ++micro) {
+    const auto batch = windows.batch(3, 8, 1, 0, micro);
+    backward(cross_entropy(model(batch.inputs), batch.targets) * 0.25);
+    for (const auto token : batch.inputs.to_vector()) inputs.push_back(token);
+    for (const auto token : batch.targets.to_vector()) targets.push_back(token);
+  }
+  std::vector<double> accumulated, whole;
+  const auto gather = [&](std::vector<double>& to) {
+    for_each_parameter(model, [&](const std::string&, const Tensor<double>& x) {
+      for (const double value : gradient(x).to_vector()) to.push_back(value);
+    });
+  };
+  gather(accumulated);
+  clear_gradients(model);
+  const Tensor<std::int32_t> all_inputs({12, 8}, inputs), all_targets({12, 8}, targets);
+  backward(cross_entropy(model(all_inputs), all_targets));
+  gather(whole);
+  CHECK(numbers::distance(accumulated, whole) < 1e-12);
+}
+
+TEST_CASE("the seed of the trainer decides batches and masks") {
+  TrainerOptions options = {.steps = 3, .batch = 2};
+  const auto first = train(config, options);
+  CHECK(train(config, options) == first);
+  options.seed = 2;
+  CHECK(train(config, options) != first);
+}
+
+TEST_CASE("the trainer refuses options out of range") {
+  refuses("steps is 0", [](auto& o) { o.steps = 0; });
+  refuses("batch is -1", [](auto& o) { o.batch = -1; });
+  refuses("accumulation is 0", [](auto& o) { o.accumulation = 0; });
+  refuses("context is -3", [](auto& o) { o.context = -3; });
+  refuses("context 9 is longer than the model's, 8", [](auto& o) { o.context = 9; });
+  refuses("warmup_steps 1001 is outside [0, steps]", [](auto& o) { o.warmup_steps = 1001; });
+  refuses("warmup_steps -1", [](auto& o) { o.warmup_steps = -1; });
+  refuses("learning rates -0.1 and 0", [](auto& o) { o.learning_rate = -0.1; });
+  refuses("learning rates", [](auto& o) { o.final_learning_rate = std::nan(""); });
+  refuses("clip_norm 0 is not positive", [](auto& o) { o.clip_norm = 0; });
+  refuses("adamw: beta2 1 is out of range", [](auto& o) { o.adamw.beta2 = 1; });
+}
+
+TEST_CASE("the trainer names parameters that no gradient reached") {
+  Broken model;
+  Trainer trainer(model, {.steps = 1, .batch = 2});
+  CHECK_THROWS_WITH(trainer.fit(data()), "trainer: no gradient reached forgotten");
+  Decoder<float> frozen(config);
+  set_trainable(frozen, false);
+  Trainer nothing_to_do(frozen, {.steps = 1, .batch = 2});
+  CHECK_THROWS_AS(nothing_to_do.fit(data()), GradientError);
+}
+
+TEST_CASE("data without a window is refused") {
+  Decoder<float> model(config);
+  Trainer trainer(model, {.steps = 1, .batch = 2});
+  CHECK_THROWS_AS(trainer.fit(TokenWindows({1, 2, 3})), ArgumentError);
+  CHECK_THROWS_AS(trainer.fit(TokenWindows(std::vector<std::int32_t>(20, 7))), ArgumentError);  // no such token
+}
+
+TEST_CASE("a part of a model can be frozen") {
+  Decoder<float> model(config);
+  set_trainable(model.token_embedding, false);
+  set_trainable(model.blocks, false);
+  const auto embedding = model.token_embedding.weight.to_vector(), up = model.blocks[0].feed_forward.up.weight.to_vector();
+  const auto positions = model.position_embedding->weight.to_vector();
+  Trainer(model, {.steps = 2, .batch = 2}).fit(data());
+  CHECK(model.token_embedding.weight.to_vector() == embedding);
+  CHECK(model.blocks[0].feed_forward.up.weight.to_vector() == up);
+  CHECK(model.position_embedding->weight.to_vector() != positions);
+}
+
+TEST_CASE("two threads train two models at once") {
+  const TrainerOptions options = {.steps = 10, .batch = 2, .learning_rate = 1e-2};
+  auto other = config;
+  other.seed = 5;
+  const auto first = train(config, options), second = train(other, options);
+  std::vector<float> results[2];
+  std::thread one([&] { results[0] = train(config, options); }), two([&] { results[1] = train(other, options); });
+  one.join();
+  two.join();
+  CHECK(results[0] == first);
+  CHECK(results[1] == second);
+}
