@@ -44,7 +44,7 @@ TEST_CASE("sites are FNV-1a of their names") {
   STATIC_REQUIRE(random_site("blocks.0.attention_dropout") != random_site("blocks.1.attention_dropout"));
 }
 
-TEST_CASE("uniform numbers lie in [0, 1) with the moments of the uniform distribution") {
+TEST_CASE("uniform numbers lie between 0 and 1 with the moments of the uniform distribution") {
   const RandomStream stream{42, RandomPurpose::sample, 7};
   constexpr int count = 200000;
   double mean = 0, square = 0, lowest = 1, highest = 0;
