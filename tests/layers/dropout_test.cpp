@@ -80,7 +80,7 @@ TEST_CASE("the gradient passes where the value did") {
                        {Tensor<double>({4, 5}, numbers::normal<double>(20, 1))}) == "");
 }
 
-TEST_CASE("a probability outside [0, 1] is refused") {
+TEST_CASE("a probability below 0 or above 1 is refused") {
   CHECK_THROWS_WITH(dropout(ones, 1.5, 0), "dropout: probability 1.5 is outside [0, 1]");
   CHECK_THROWS_AS(dropout(ones, -0.1, 0), ArgumentError);
   CHECK_THROWS_AS(dropout(ones, std::numeric_limits<double>::quiet_NaN(), 0), ArgumentError);

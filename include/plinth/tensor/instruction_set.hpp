@@ -42,17 +42,15 @@ inline InstructionSet instruction_set() {
 #if defined(__x86_64__) && defined(__GNUC__)
 namespace detail {
 
-// GCC takes half of a 512-bit register unless told otherwise; clang takes all of it and does not know the option.
-#ifdef __clang__
-#define PLINTH_AVX512 "avx512f,avx512vl,avx512bw,avx512dq,avx2,fma"
-#else
-#define PLINTH_AVX512 "avx512f,avx512vl,avx512bw,avx512dq,avx2,fma,prefer-vector-width=512"
-#endif
 template <class F>
-[[gnu::target(PLINTH_AVX512), gnu::flatten]] void run_avx512(const F& body) {
+#ifdef __clang__
+[[gnu::target("avx512f,avx512vl,avx512bw,avx512dq,avx2,fma"), gnu::flatten]]
+#else  // GCC takes half of a 512-bit register unless told otherwise
+[[gnu::target("avx512f,avx512vl,avx512bw,avx512dq,avx2,fma,prefer-vector-width=512"), gnu::flatten]]
+#endif
+void run_avx512(const F& body) {
   body();
 }
-#undef PLINTH_AVX512
 template <class F>
 [[gnu::target("avx2,fma"), gnu::flatten]] void run_avx2(const F& body) {
   body();
