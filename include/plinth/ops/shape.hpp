@@ -43,15 +43,16 @@ template <class T, class D>
 Tensor<T, D> reshape(const Tensor<T, D>& x, Shape shape) {
   const std::int64_t count = x.count();
   const Shape wanted = shape;
-  for (int i = 0; i < shape.rank(); ++i)
-    if (shape[i] == -1) {
-      shape[i] = 1;
-      const std::int64_t known = element_count(shape);
-      shape[i] = known > 0 ? count / known : -1;
-      break;
-    }
-  detail::require<ShapeError>(element_count(shape) == count, "reshape: ", x.shape(), " does not fit ",
-                              wanted);
+  int open = -1;
+  bool fits = true;
+  for (int i = 0; i < shape.rank(); ++i) {
+    if (shape[i] == -1 && open < 0) shape[open = i] = 1;
+    fits = fits && shape[i] >= 0;
+  }
+  const std::int64_t known = fits ? element_count(shape) : 0;
+  if (open >= 0 && known > 0) shape[open] = count / known;
+  fits = fits && (open < 0 || known > 0) && element_count(shape) == count;
+  detail::require<ShapeError>(fits, "reshape: ", x.shape(), " does not fit ", wanted);
   return apply(ReshapeOp<T, D>{shape, {}}, x);
 }
 
