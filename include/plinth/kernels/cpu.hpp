@@ -4,6 +4,7 @@
 
 #include <plinth/kernels/contract.hpp>
 #include <plinth/kernels/cpu/adamw.hpp>
+#include <plinth/kernels/cpu/attention.hpp>
 #include <plinth/kernels/cpu/dropout.hpp>
 #include <plinth/kernels/cpu/elementwise.hpp>
 #include <plinth/kernels/cpu/gemm.hpp>
@@ -22,10 +23,12 @@ struct kernels<Cpu> : cpu::CpuElementwise,
                       cpu::CpuNorm,
                       cpu::CpuRows,
                       cpu::CpuDropout,
+                      cpu::CpuAttention,
                       cpu::CpuAdamW {};
 
 static_assert(RequiredKernels<kernels<Cpu>, Cpu, float>);
 static_assert(RequiredKernels<kernels<Cpu>, Cpu, double>);
 static_assert(FusedGemm<kernels<Cpu>, Cpu, float>);
+static_assert(FusedAttention<kernels<Cpu>, Cpu, float>);
 
 }  // namespace plinth

@@ -117,9 +117,6 @@ class BlockedGemm {
     TileRows direct, packed;
   };
 
-  static std::int64_t round_up(std::int64_t n, std::int64_t to) { return (n + to - 1) / to * to; }
-  static std::int64_t divide_up(std::int64_t n, std::int64_t by) { return (n + by - 1) / by; }
-
   bool shared_b() const { return problem_.shape.b.batch == 0; }
   std::int64_t panels(const Step& step) const { return divide_up(step.columns, tile_.columns); }
   std::int64_t work(const Step& step) const { return step.matrices * problem_.shape.M * panels(step); }

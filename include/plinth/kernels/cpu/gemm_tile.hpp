@@ -38,6 +38,9 @@ TileSize tile_size(InstructionSet set) {
   return of(GemmTile<InstructionSet::baseline>{});
 }
 
+inline std::int64_t divide_up(std::int64_t n, std::int64_t by) { return (n + by - 1) / by; }
+inline std::int64_t round_up(std::int64_t n, std::int64_t to) { return divide_up(n, to) * to; }
+
 /// Tiles one below the other that cover `rows` rows with the fewest to spare: first full ones, then low ones.
 struct RowTiling {
   std::int64_t rows = 0, full = 0, covered = 0;  // rows; of them in full tiles; in all tiles
@@ -63,7 +66,6 @@ struct RowTiling {
   }
 
  private:
-  static std::int64_t round_up(std::int64_t n, std::int64_t to) { return (n + to - 1) / to * to; }
   std::int64_t height_ = 1, low_height_ = 1;
 };
 

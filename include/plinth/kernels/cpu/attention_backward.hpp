@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: MIT
+// Attention backward in tiles: the probabilities are computed again, block by block, from the logarithms of the sums.
+//
+// With S = scale Q K^T, P = exp(S - log_sum_exp), dP = dO V^T and delta = the sum over channels of dO O:
+//   dS = P (dP - delta), dV = P^T dO, dK = scale dS^T Q, dQ = scale dS K.   Dao 2023 (arXiv:2307.08691), algorithm 2.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+
+#include <plinth/kernels/cpu/attention_blocks.hpp>
+#include <plinth/tensor/queue.hpp>
+#include <plinth/tensor/scalar_math.hpp>
+
+namespace plinth::cpu {
+
+/// Turns scores into P and dP into dS for a block of queries and keys, zeros where a query does not see the key.
+template <class A>
+struct ProbabilitiesAgain {
+  A *scores, *dprobabilities;
+  std::int64_t score_row, rows, columns;  // a whole number of vectors
+  std::int64_t visible, visible_more;     // columns that row 0 sees, and how many more each row below
+  const A *log_sum_exp, *delta;           // of each row
+
+  template <InstructionSet Set>
+  [[gnu::always_inline]] inline void run() const {
+    for (std::int64_t r = 0; r < rows; ++r) {
+      A *p = scores + r * score_row, *dp = dprobabilities + r * score_row;
+      const A shift = log_sum_exp[r], mean = delta[r];
+      const std::int64_t seen = std::clamp<std::int64_t>(visible + r * visible_more, 0, columns);
+      for (std::int64_t j = 0; j < columns; ++j) {
+        p[j] = math::exp(p[j] - shift);
+        dp[j] = p[j] * (dp[j] - mean);
+      }
+      for (std::int64_t j = seen; j < columns; ++j) p[j] = dp[j] = A(0);
+    }
+  }
+};
+
+/// The gradients of AttentionForward. A thread takes a key head with all its query heads, so that each sum over queries
+/// runs in one order.
+template <class T>
+class AttentionBackward {
+  using A = accumulator_t<T>;
+  static constexpr std::int64_t tiles_of_queries = 8;
+
+ public:
+  struct Operands {
+    const T *query, *key, *value, *output;
+    const A* log_sum_exp;
+    const T* doutput;
+    T *dquery, *dkey, *dvalue;
+  };
+
+  AttentionBackward(queue<Cpu>& queue, InstructionSet set, const AttentionShape& shape, const Operands& operands)
+      : queue_(queue), set_(set), s_(shape), o_(operands), blocks_(set, shape, tiles_of_queries) {}
+
+  void run() {
+    const std::int64_t groups = s_.batch * s_.key_heads;
+    const std::int64_t own = scratch(nullptr).elements;
+    auto* all = static_cast<A*>(queue_.scratch(static_cast<std::size_t>(own * queue_.threads()) * sizeof(A)));
+    queue_.each_thread(groups, [&](int thread, std::int64_t begin, std::int64_t end) {
+      const Scratch mine = scratch(all + thread * own);
+      for (std::int64_t group = begin; group < end; ++group) run_group(mine, group / s_.key_heads, group % s_.key_heads);
+    });
+  }
+
+ private:
+  /// Where a thread keeps what. Keys and values of the head: turned for the scores, straight for dQ; their gradients.
+  /// Of a block of queries: rows for products from the left, panels for those from the right.
+  struct Scratch {
+    A *turned_key, *turned_value, *key, *dkey, *dvalue;
+    A *query, *doutput, *query_panels, *doutput_panels, *dquery, *log_sum_exp, *delta;
+    A *scores, *dscores;
+    std::int64_t elements;
+  };
+
+  Scratch scratch(A* memory) const {
+    Scratch mine{};
+    const auto take = [&](A*& part, std::int64_t elements) {
+      part = memory ? memory + mine.elements : nullptr;
+      mine.elements += round_up(elements, 64);
+    };
+    const std::int64_t rows = round_up(blocks_.queries, blocks_.tile.rows);
+    take(mine.turned_key, blocks_.panel_elements(s_.head_size, s_.keys));
+    take(mine.turned_value, blocks_.panel_elements(s_.head_size, s_.keys));
+    take(mine.key, blocks_.panel_elements(s_.keys, s_.head_size));
+    take(mine.dkey, s_.keys * blocks_.head_size);
+    take(mine.dvalue, s_.keys * blocks_.head_size);
+    for (A** part : {&mine.query, &mine.doutput, &mine.dquery}) take(*part, rows * blocks_.row);
+    for (A** part : {&mine.query_panels, &mine.doutput_panels})
+      take(*part, blocks_.panel_elements(blocks_.queries, s_.head_size));
+    for (A** part : {&mine.log_sum_exp, &mine.delta}) take(*part, rows);
+    for (A** part : {&mine.scores, &mine.dscores}) take(*part, rows * blocks_.score_row);
+    return mine;
+  }
+
+  void run_group(const Scratch& mine, std::int64_t b, std::int64_t g) const {
+    const T *key = o_.key + b * s_.key.batch + g * s_.key.head, *value = o_.value + b * s_.value.batch + g * s_.value.head;
+    pack_panels(blocks_.tile, key, 1, s_.key.time, s_.keys, s_.head_size, mine.turned_key);
+    pack_panels(blocks_.tile, value, 1, s_.value.time, s_.keys, s_.head_size, mine.turned_value);
+    pack_panels(blocks_.tile, key, s_.key.time, 1, s_.head_size, s_.keys, mine.key);
+    std::fill(mine.dkey, mine.dkey + s_.keys * blocks_.head_size, A(0));
+    std::fill(mine.dvalue, mine.dvalue + s_.keys * blocks_.head_size, A(0));
+    const std::int64_t heads = s_.heads / s_.key_heads;
+    for (std::int64_t h = g * heads; h < (g + 1) * heads; ++h)
+      for (std::int64_t i = 0; i < s_.queries; i += blocks_.queries)
+        run_block(mine, b, h, i, std::min(blocks_.queries, s_.queries - i));
+    write(mine.dkey, blocks_.head_size, A(1), s_.keys, s_.key.time, o_.dkey + b * s_.key.batch + g * s_.key.head);
+    write(mine.dvalue, blocks_.head_size, A(1), s_.keys, s_.value.time, o_.dvalue + b * s_.value.batch + g * s_.value.head);
+  }
+
+  /// `count` queries from query i on, against all keys that they see.
+  void run_block(const Scratch& mine, std::int64_t b, std::int64_t h, std::int64_t i, std::int64_t count) const {
+    load(mine, b, h, i, count);
+    const std::int64_t seen = first_hidden_key(s_, i + count - 1), rows = round_up(count, blocks_.tile.rows);
+    if (seen <= 0) std::fill(mine.dquery, mine.dquery + rows * blocks_.row, A(0));
+    for (std::int64_t j = 0; j < seen; j += blocks_.keys) {
+      const std::int64_t keys = std::min(blocks_.keys, seen - j), columns = round_up(keys, blocks_.lanes);
+      const auto scores = [&](const A* left, const A* right, A* to) {
+        multiply_panels(set_, blocks_.tile, count, columns, s_.head_size, {left, blocks_.row, 1}, right + j * s_.head_size,
+                        s_.head_size, to, blocks_.score_row, false);
+      };
+      scores(mine.query, mine.turned_key, mine.scores);
+      scores(mine.doutput, mine.turned_value, mine.dscores);
+      run_job(set_, ProbabilitiesAgain<A>{mine.scores, mine.dscores, blocks_.score_row, count, columns,
+                                          first_hidden_key(s_, i) - j, s_.causal ? 1 : 0, mine.log_sum_exp, mine.delta});
+      const auto gather = [&](const A* left, const A* right, A* to) {
+        multiply_panels(set_, blocks_.tile, keys, blocks_.head_size, count, {left, 1, blocks_.score_row}, right, count,
+                        to + j * blocks_.head_size, blocks_.head_size, true);
+      };
+      gather(mine.scores, mine.doutput_panels, mine.dvalue);
+      gather(mine.dscores, mine.query_panels, mine.dkey);
+      multiply_panels(set_, blocks_.tile, count, blocks_.head_size, keys, {mine.dscores, blocks_.score_row, 1},
+                      mine.key + j * blocks_.tile.columns, s_.keys, mine.dquery, blocks_.row, j > 0);
+    }
+    write(mine.dquery, blocks_.row, static_cast<A>(s_.scale), count, s_.query.time,
+          o_.dquery + b * s_.query.batch + h * s_.query.head + i * s_.query.time);
+  }
+
+  /// The block's queries (times scale) and output gradients, and delta.
+  void load(const Scratch& mine, std::int64_t b, std::int64_t h, std::int64_t i, std::int64_t count) const {
+    const std::int64_t rows = round_up(count, blocks_.tile.rows), place = b * s_.output.batch + h * s_.output.head;
+    copy_rows(o_.query + b * s_.query.batch + h * s_.query.head + i * s_.query.time, s_.query.time, count, s_.head_size,
+              static_cast<A>(s_.scale), rows, blocks_.row, mine.query);
+    copy_rows(o_.doutput + place + i * s_.output.time, s_.output.time, count, s_.head_size, A(1), rows, blocks_.row, mine.doutput);
+    pack_panels(blocks_.tile, mine.query, blocks_.row, 1, s_.head_size, count, mine.query_panels);
+    pack_panels(blocks_.tile, mine.doutput, blocks_.row, 1, s_.head_size, count, mine.doutput_panels);
+    for (std::int64_t r = 0; r < count; ++r) {
+      const T* y = o_.output + place + (i + r) * s_.output.time;
+      const A* dy = mine.doutput + r * blocks_.row;
+      A sum = 0;
+      for (std::int64_t d = 0; d < s_.head_size; ++d) sum += static_cast<A>(y[d]) * dy[d];
+      mine.delta[r] = sum;
+      mine.log_sum_exp[r] = o_.log_sum_exp[(b * s_.heads + h) * s_.queries + i + r];
+    }
+  }
+
+  void write(const A* from, std::int64_t from_row, A factor, std::int64_t rows, std::int64_t to_row, T* to) const {
+    for (std::int64_t i = 0; i < rows; ++i)
+      for (std::int64_t d = 0; d < s_.head_size; ++d) to[i * to_row + d] = static_cast<T>(from[i * from_row + d] * factor);
+  }
+
+  queue<Cpu>& queue_;
+  InstructionSet set_;
+  AttentionShape s_;
+  Operands o_;
+  AttentionBlocks<A> blocks_;
+};
+
+}  // namespace plinth::cpu

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: MIT
+// What attention forward and backward share: blocks of queries and keys, and their products on the tiles of the matrix
+// product.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <limits>
+
+#include <plinth/kernels/arguments.hpp>
+#include <plinth/kernels/cpu/gemm_pack.hpp>
+#include <plinth/kernels/cpu/gemm_tile.hpp>
+#include <plinth/tensor/element.hpp>
+
+namespace plinth::cpu {
+
+/// Sizes of the blocks over A for an instruction set.
+template <class A>
+struct AttentionBlocks {
+  static constexpr std::int64_t keys = 224;  // a whole number of every set's tiles, both as rows and as columns
+
+  TileSize tile;
+  std::int64_t lanes, queries, head_size;  // queries of a block; head size up to whole vectors
+  std::int64_t row, score_row;             // from row to row of a block of queries, and of its scores
+
+  AttentionBlocks(InstructionSet set, const AttentionShape& shape, std::int64_t tiles_of_queries)
+      : tile(tile_size<A>(set)),
+        lanes(tile.columns / 2),
+        queries(std::min(tiles_of_queries * tile.rows, std::max<std::int64_t>(shape.queries, 1))),
+        head_size(round_up(shape.head_size, lanes)),
+        row(cache_row(head_size)),
+        score_row(cache_row(keys)) {}
+
+  /// Elements of a packed right operand with `columns` columns.
+  std::int64_t panel_elements(std::int64_t steps, std::int64_t columns) const {
+    return round_up(columns, tile.columns) * steps;
+  }
+
+ private:
+  /// An odd number of cache lines, so that a tile's rows lie in different sets of the cache.
+  static std::int64_t cache_row(std::int64_t elements) {
+    constexpr std::int64_t line = 64 / sizeof(A);
+    return (divide_up(elements, line) | 1) * line;
+  }
+};
+
+/// packed[panel][step][tile.columns] of x(step, column), zero past the last column.
+template <class T>
+void pack_panels(const TileSize& tile, const T* x, std::int64_t x_step, std::int64_t x_column, std::int64_t columns,
+                 std::int64_t steps, accumulator_t<T>* packed) {
+  for (std::int64_t j = 0; j < columns; j += tile.columns)
+    pack_columns(x + j * x_column, x_step, x_column, std::min(tile.columns, columns - j), steps, tile.columns,
+                 packed + j * steps);
+}
+
+/// The left operand of a product: element (i, k) is at data[i * row + k * step].
+template <class A>
+struct LeftBlock {
+  const A* data;
+  std::int64_t row, step;
+};
+
+/// C (rows, columns) = A B (+ C) with B in panels, of each of which the first `steps` of `panel_steps` steps count.
+/// A must be readable up to whole tiles of rows; columns is a whole number of vectors.
+template <class A>
+void multiply_panels(InstructionSet set, const TileSize& tile, std::int64_t rows, std::int64_t columns,
+                     std::int64_t steps, const LeftBlock<A>& a, const A* b, std::int64_t panel_steps, A* c,
+                     std::int64_t c_row, bool accumulate) {
+  const std::int64_t full = RowTiling(rows, tile).full;
+  for (std::int64_t j = 0; j < columns; j += tile.columns) {
+    const TileOperands<A> tiles{a.data, a.row, a.step, b + j * panel_steps, tile.columns, steps, c + j, c_row, accumulate};
+    run_job(set, PanelProduct<A>{tiles, a.row, full, rows, std::min(tile.columns, columns - j)});
+  }
+}
+
+/// to[i][d] = factor x(i, d) for `count` rows, zero in the rows and channels beyond.
+template <class T>
+void copy_rows(const T* x, std::int64_t x_row, std::int64_t count, std::int64_t channels, accumulator_t<T> factor,
+               std::int64_t rows, std::int64_t to_row, accumulator_t<T>* to) {
+  using A = accumulator_t<T>;
+  for (std::int64_t i = 0; i < rows; ++i) {
+    A* line = to + i * to_row;
+    const std::int64_t kept = i < count ? channels : 0;
+    for (std::int64_t d = 0; d < kept; ++d) line[d] = static_cast<A>(x[i * x_row + d]) * factor;
+    std::fill(line + kept, line + to_row, A(0));
+  }
+}
+
+/// Query i sees the keys before this one; none where it is not positive.
+inline std::int64_t first_hidden_key(const AttentionShape& s, std::int64_t i) {
+  return s.causal ? i + 1 + s.keys - s.queries : s.keys;
+}
+
+}  // namespace plinth::cpu

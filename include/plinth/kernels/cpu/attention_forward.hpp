@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: MIT
+// Attention forward in tiles: scores of a few queries with a block of keys stay in the L1 cache, and the softmax is
+// corrected from block to block.
+//
+// Milakov & Gimelshein 2018 (arXiv:1805.02867), algorithm 3, is the running softmax; Dao et al. 2022 (arXiv:2205.14135)
+// attention on top of it. Memory beyond the operands is linear in the numbers of queries and keys.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+
+#include <plinth/kernels/cpu/attention_blocks.hpp>
+#include <plinth/kernels/cpu/lanes.hpp>
+#include <plinth/tensor/queue.hpp>
+#include <plinth/tensor/scalar_math.hpp>
+
+namespace plinth::cpu {
+
+/// One block of keys of the running softmax, for rows one below the other: scores become exp(score - top), and what was
+/// gathered under the old top is scaled to the new one.
+template <class A>
+struct RunningSoftmax {
+  A* scores;
+  std::int64_t score_row, rows, columns;    // a whole number of vectors
+  std::int64_t visible, visible_more;       // columns that row 0 sees, and how many more each row below
+  A *top, *sum, *output;                    // of row 0 on
+  std::int64_t output_row, output_columns;  // columns 0: there is no output yet
+
+  template <InstructionSet Set>
+  [[gnu::always_inline]] inline void run() const {
+    constexpr A lowest = -std::numeric_limits<A>::infinity();
+    for (std::int64_t r = 0; r < rows; ++r) {
+      A* s = scores + r * score_row;
+      for (std::int64_t j = std::clamp<std::int64_t>(visible + r * visible_more, 0, columns); j < columns; ++j) s[j] = lowest;
+      const A before = top[r], now = std::max(before, lane_max<A>(columns, lowest, [=](std::int64_t j) { return s[j]; }));
+      const A shift = now == lowest ? A(0) : now, factor = math::exp(before - shift);
+      top[r] = now;
+      sum[r] = sum[r] * factor + lane_sum<A>(columns, [=](std::int64_t j) { return s[j] = math::exp(s[j] - shift); });
+      A* y = output + r * output_row;
+      if (factor != A(1))
+        for (std::int64_t d = 0; d < output_columns; ++d) y[d] *= factor;
+    }
+  }
+};
+
+/// output (B, H, T, D) = softmax(scale query key^T + mask) value and, unless null, the logarithm of each row's sum.
+template <class T>
+class AttentionForward {
+  using A = accumulator_t<T>;
+  static constexpr std::int64_t tiles_of_queries = 4;
+
+ public:
+  AttentionForward(queue<Cpu>& queue, InstructionSet set, const AttentionShape& shape)
+      : queue_(queue), set_(set), s_(shape), blocks_(set, shape, tiles_of_queries) {}
+
+  void run(const T* query, const T* key, const T* value, T* output, A* log_sum_exp) {
+    const std::int64_t groups = s_.batch * s_.key_heads, query_blocks = divide_up(s_.queries, blocks_.queries);
+    key_elements_ = blocks_.panel_elements(s_.head_size, s_.keys);
+    value_elements_ = blocks_.panel_elements(s_.keys, s_.head_size);
+    const std::int64_t rows = round_up(blocks_.queries, blocks_.tile.rows);
+    const std::int64_t own = round_up(2 * rows * blocks_.row + blocks_.tile.rows * blocks_.score_row + 2 * rows, 64);
+    const std::int64_t packed = round_up(groups * (key_elements_ + value_elements_), 64);
+    packed_ = static_cast<A*>(queue_.scratch(static_cast<std::size_t>(packed + own * queue_.threads()) * sizeof(A)));
+
+    queue_.each_thread(groups, [&](int, std::int64_t begin, std::int64_t end) {
+      for (std::int64_t group = begin; group < end; ++group) pack(group, key, value);
+    });
+    queue_.each_thread(s_.batch * s_.heads * query_blocks, [&](int thread, std::int64_t begin, std::int64_t end) {
+      A* scratch = packed_ + packed + thread * own;
+      for (std::int64_t task = begin; task < end; ++task) {
+        // Late blocks see more keys than early ones: they alternate, so that threads get the same work.
+        const std::int64_t n = task % query_blocks, block = n % 2 == 0 ? n / 2 : query_blocks - 1 - n / 2;
+        run_block(task / query_blocks, block * blocks_.queries, query, output, log_sum_exp, scratch);
+      }
+    });
+  }
+
+ private:
+  A* keys_of(std::int64_t group) const { return packed_ + group * (key_elements_ + value_elements_); }
+  A* values_of(std::int64_t group) const { return keys_of(group) + key_elements_; }
+
+  void pack(std::int64_t group, const T* key, const T* value) const {
+    const std::int64_t b = group / s_.key_heads, g = group % s_.key_heads;
+    pack_panels(blocks_.tile, key + b * s_.key.batch + g * s_.key.head, 1, s_.key.time, s_.keys, s_.head_size, keys_of(group));
+    pack_panels(blocks_.tile, value + b * s_.value.batch + g * s_.value.head, s_.value.time, 1, s_.head_size, s_.keys,
+                values_of(group));
+  }
+
+  /// The queries of one head from query i on.
+  void run_block(std::int64_t batch_head, std::int64_t i, const T* query, T* output, A* log_sum_exp, A* scratch) const {
+    const std::int64_t b = batch_head / s_.heads, h = batch_head % s_.heads, count = std::min(blocks_.queries, s_.queries - i);
+    const std::int64_t rows = round_up(count, blocks_.tile.rows), group = b * s_.key_heads + h / (s_.heads / s_.key_heads);
+    A *q = scratch, *y = q + rows * blocks_.row, *top = y + rows * blocks_.row, *sum = top + rows, *scores = sum + rows;
+    copy_rows(query + b * s_.query.batch + h * s_.query.head + i * s_.query.time, s_.query.time, count, s_.head_size,
+              static_cast<A>(s_.scale), rows, blocks_.row, q);
+    std::fill(top, top + rows, -std::numeric_limits<A>::infinity());
+    std::fill(sum, sum + rows, A(0));
+    for (std::int64_t j = 0; j < first_hidden_key(s_, i + count - 1); j += blocks_.keys)
+      for (std::int64_t r = 0; r < count; r += blocks_.tile.rows) {
+        const std::int64_t height = std::min(blocks_.tile.rows, count - r);
+        const std::int64_t columns = std::min(blocks_.keys, first_hidden_key(s_, i + r + height - 1) - j);
+        if (columns <= 0) continue;
+        A* to = y + r * blocks_.row;
+        scores_of(group, j, columns, q + r * blocks_.row, height, scores);
+        run_job(set_, RunningSoftmax<A>{scores, blocks_.score_row, height, round_up(columns, blocks_.lanes),
+                                        first_hidden_key(s_, i + r) - j, s_.causal ? 1 : 0, top + r, sum + r, to,
+                                         blocks_.row, j > 0 ? blocks_.head_size : 0});
+        multiply_panels(set_, blocks_.tile, height, blocks_.head_size, columns, {scores, blocks_.score_row, 1},
+                        values_of(group) + j * blocks_.tile.columns, s_.keys, to, blocks_.row, j > 0);
+      }
+    finish(b, h, i, count, y, top, sum, output, log_sum_exp);
+  }
+
+  void scores_of(std::int64_t group, std::int64_t j, std::int64_t columns, const A* q, std::int64_t height, A* scores) const {
+    multiply_panels(set_, blocks_.tile, height, round_up(columns, blocks_.lanes), s_.head_size, {q, blocks_.row, 1},
+                    keys_of(group) + j * s_.head_size, s_.head_size, scores, blocks_.score_row, false);
+  }
+
+  void finish(std::int64_t b, std::int64_t h, std::int64_t i, std::int64_t count, const A* y, const A* top, const A* sum,
+              T* output, A* log_sum_exp) const {
+    for (std::int64_t r = 0; r < count; ++r) {
+      T* to = output + b * s_.output.batch + h * s_.output.head + (i + r) * s_.output.time;
+      const A inverse = A(1) / sum[r];
+      for (std::int64_t d = 0; d < s_.head_size; ++d)
+        to[d] = static_cast<T>(sum[r] == A(0) ? A(0) : y[r * blocks_.row + d] * inverse);
+      if (log_sum_exp) log_sum_exp[(b * s_.heads + h) * s_.queries + i + r] = top[r] + std::log(sum[r]);
+    }
+  }
+
+  queue<Cpu>& queue_;
+  InstructionSet set_;
+  AttentionShape s_;
+  AttentionBlocks<A> blocks_;
+  std::int64_t key_elements_ = 0, value_elements_ = 0;
+  A* packed_ = nullptr;
+};
+
+}  // namespace plinth::cpu
