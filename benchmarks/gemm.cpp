@@ -5,14 +5,13 @@
 //   g++ -std=c++20 -O3 -DNDEBUG -fopenmp -Iinclude -isystem /usr/include/eigen3 benchmarks/gemm.cpp -o gemm
 //   g++ -std=c++20 -O3 -DNDEBUG -fopenmp -march=native -Iinclude -isystem /usr/include/eigen3 benchmarks/gemm.cpp -o gemm_native
 // Every repetition measures the limit, then each shape; the table shows medians. NT: C = A B^T, and so on.
-#include <algorithm>
-#include <chrono>
 #include <cstdint>
 #include <cstdio>
-#include <utility>
 #include <vector>
 
 #include <plinth/kernels/cpu/gemm.hpp>
+
+#include "limit.hpp"
 
 #if __has_include(<Eigen/Core>)
 #if defined(__GNUC__) && !defined(__clang__)
@@ -28,58 +27,8 @@ namespace {
 
 using plinth::Cpu;
 using plinth::GemmShape;
-using plinth::InstructionSet;
 
 constexpr int repetitions = 15;
-constexpr double sample_seconds = 0.01;
-
-double now() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
-
-double median(std::vector<double> values) {
-  std::nth_element(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2), values.end());
-  return values[values.size() / 2];
-}
-
-/// Fused multiply-adds on registers alone.
-struct PeakJob {
-  std::int64_t rounds;
-  float* sink;
-
-  static constexpr int chains = 12;
-
-  template <InstructionSet Set>
-  [[gnu::always_inline]] inline void run() const {
-    spin<plinth::cpu::GemmTile<Set>::bytes>(std::make_integer_sequence<int, chains>{});
-  }
-  template <int Bytes, int... I>
-  [[gnu::always_inline]] inline void spin(std::integer_sequence<int, I...>) const {
-    using V = typename plinth::cpu::Vector<float, Bytes>::type;
-    V x, y;
-    __builtin_memcpy(&x, sink, sizeof x);
-    __builtin_memcpy(&y, sink + 16, sizeof y);
-    V sum[chains] = {x * float{I}...};
-    for (std::int64_t i = 0; i < rounds; ++i) ((sum[I] = sum[I] * x + y), ...);
-    ((x += sum[I]), ...);
-    __builtin_memcpy(sink, &x, sizeof x);
-  }
-  static double flops(std::int64_t rounds) {
-    const double lanes = static_cast<double>(plinth::cpu::tile_size<float>(plinth::instruction_set()).columns) / 2;
-    return 2.0 * chains * lanes * static_cast<double>(rounds);
-  }
-};
-
-/// GFLOP/s of all threads together.
-double peak(int threads) {
-  constexpr std::int64_t rounds = 400000;
-  std::vector<float> sinks(static_cast<std::size_t>(threads) * 64, 1e-3f);
-  const double start = now();
-  plinth::queue<Cpu>::current().each_thread(threads, [&](int thread, std::int64_t, std::int64_t) {
-    plinth::cpu::run_job(plinth::instruction_set(), PeakJob{rounds, sinks.data() + thread * 64});
-  });
-  return threads * PeakJob::flops(rounds) / (now() - start) * 1e-9;
-}
 
 struct Case {
   const char* form;
@@ -89,9 +38,8 @@ struct Case {
   std::vector<double> ours, eigen;
 
   Case(const char* form_, std::int64_t M_, std::int64_t N_, std::int64_t K_, std::int64_t batch_ = 1)
-      : form(form_), batch(batch_), M(M_), N(N_), K(K_), a(size(M_ * K_)), b(size(K_ * N_)), c(size(M_ * N_)) {
-    fill(a);
-    fill(b);
+      : form(form_), batch(batch_), M(M_), N(N_), K(K_), a(benchmark::numbers(batch_ * M_ * K_)), b(benchmark::numbers(batch_ * K_ * N_)),
+        c(static_cast<std::size_t>(batch_ * M_ * N_)) {
     shape = {batch, M, N, K, layout(form[0], M, K), layout(form[1], K, N), {N, 1, M * N}};
   }
   double flops() const { return 2.0 * static_cast<double>(batch * M * N * K); }
@@ -117,55 +65,35 @@ struct Case {
 #endif
 
  private:
-  std::size_t size(std::int64_t elements) const { return static_cast<std::size_t>(batch * elements); }
   static plinth::MatrixLayout layout(char form, std::int64_t rows, std::int64_t columns) {
     if (form == 'T') return {1, rows, rows * columns};
     return {columns, 1, rows * columns};
   }
-  static void fill(std::vector<float>& x) {
-    std::uint32_t state = 1;
-    for (float& value : x) value = static_cast<float>((state = state * 1664525u + 1013904223u) >> 8) * 0x1p-24f - 0.5f;
-  }
 };
-
-/// GFLOP/s of `call` over at least sample_seconds.
-template <class F>
-double rate(double flops, const F& call) {
-  call();
-  std::int64_t calls = 0;
-  const double start = now();
-  double seconds = 0;
-  do {
-    call();
-    ++calls;
-    seconds = now() - start;
-  } while (seconds < sample_seconds);
-  return flops * static_cast<double>(calls) / seconds * 1e-9;
-}
 
 void table(int threads, std::vector<Case>& cases) {
   std::vector<double> peaks;
   for (Case& one : cases) one.ours.clear(), one.eigen.clear();
   for (int r = 0; r < repetitions; ++r)
     for (Case& one : cases) {
-      peaks.push_back(peak(threads));
-      one.ours.push_back(rate(one.flops(), [&] { one.run_ours(); }));
+      peaks.push_back(benchmark::peak(threads));
+      one.ours.push_back(benchmark::rate(one.flops(), [&] { one.run_ours(); }));
 #ifdef EIGEN_CORE_H
-      if (threads == 1) one.eigen.push_back(rate(one.flops(), [&] { one.run_peer(); }));
+      if (threads == 1) one.eigen.push_back(benchmark::rate(one.flops(), [&] { one.run_peer(); }));
 #endif
     }
-  const double limit = median(peaks);
+  const double limit = benchmark::median(peaks);
   std::printf("\n%d thread%s, FMA limit %.0f GFLOP/s\n\n", threads, threads > 1 ? "s" : "", limit);
   std::printf("| form | batch x M x N x K | GFLOP/s | of the limit | us | Eigen, of the limit |\n|---|---|---|---|---|---|\n");
   for (const Case& one : cases) {
-    const double ours = median(one.ours);
+    const double ours = benchmark::median(one.ours);
     std::printf("| %s | %ld x %ld x %ld x %ld | %.1f | %.2f | %.1f |", one.form, static_cast<long>(one.batch),
                 static_cast<long>(one.M), static_cast<long>(one.N), static_cast<long>(one.K), ours, ours / limit,
                 one.flops() / ours * 1e-3);
     if (one.eigen.empty())
       std::printf(" |\n");
     else
-      std::printf(" %.2f |\n", median(one.eigen) / limit);
+      std::printf(" %.2f |\n", benchmark::median(one.eigen) / limit);
   }
 }
 
