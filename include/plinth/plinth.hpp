@@ -43,4 +43,5 @@
 #include <plinth/train/token_windows.hpp>
 #include <plinth/train/trainer.hpp>
 #include <plinth/train/vocabulary.hpp>
+#include <plinth/train/write_text.hpp>
 #include <plinth/version.hpp>
