@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: MIT
+// Plain loops over elements, sums and products.
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+
+#include <plinth/kernels/arguments.hpp>
+#include <plinth/tensor/element.hpp>
+#include <plinth/tensor/random.hpp>
+
+#include "kernels/plain_device.hpp"
+
+namespace plinth {
+
+struct PlainElements {
+  using Queue = queue<Plain>;
+  using Count = std::int64_t;
+
+  template <class T>
+  static void fill(Queue&, Count n, T value, T* y) {
+    for (Count i = 0; i < n; ++i) y[i] = value;
+  }
+
+  /// f(i, offset of i in a, offset of i in b) for every index of `sizes` in row-major order.
+  template <class F>
+  static void for_each_index(const Shape& sizes, const Shape& a, const Shape& b, const F& f) {
+    const Count n = element_count(sizes);
+    for (Count i = 0; i < n; ++i) {
+      Count rest = i, at_a = 0, at_b = 0;
+      for (int axis = sizes.rank() - 1; axis >= 0; --axis) {
+        at_a += rest % sizes[axis] * a[axis];
+        at_b += rest % sizes[axis] * b[axis];
+        rest /= sizes[axis];
+      }
+      f(i, at_a, at_b);
+    }
+  }
+
+  template <class T>
+  static void copy(Queue&, const Shape& sizes, const Shape& x_strides, const T* x, const Shape& y_strides, T* y) {
+    for_each_index(sizes, x_strides, y_strides, [&](Count, Count from, Count to) { y[to] = x[from]; });
+  }
+  template <class From, class To>
+  static void cast(Queue&, Count n, const From* x, To* y) {
+    for (Count i = 0; i < n; ++i) y[i] = static_cast<To>(static_cast<accumulator_t<To>>(x[i]));
+  }
+  template <class From, class T>
+  static void accumulate(Queue&, Count n, const From* x, T* y) {
+    using A = accumulator_t<T>;
+    for (Count i = 0; i < n; ++i) y[i] = static_cast<T>(static_cast<A>(y[i]) + static_cast<A>(x[i]));
+  }
+  template <class T>
+  static void scale(Queue&, Count n, const accumulator_t<T>* factor, T* x) {
+    for (Count i = 0; i < n; ++i) x[i] = static_cast<T>(static_cast<accumulator_t<T>>(x[i]) * *factor);
+  }
+  template <class F, class T>
+  static void pointwise(Queue&, Count n, F f, const T* x, T* y) {
+    for (Count i = 0; i < n; ++i) y[i] = static_cast<T>(f.forward(static_cast<accumulator_t<T>>(x[i])));
+  }
+  template <class F, class T>
+  static void pointwise_backward(Queue&, Count n, F f, const T* x, const T* dy, T* dx) {
+    using A = accumulator_t<T>;
+    for (Count i = 0; i < n; ++i) dx[i] = static_cast<T>(f.backward(static_cast<A>(x[i]), static_cast<A>(dy[i])));
+  }
+  template <class F, class T>
+  static void binary(Queue&, const Shape& sizes, F f, const Shape& a_strides, const T* a, const Shape& b_strides,
+                     const T* b, T* y) {
+    using A = accumulator_t<T>;
+    for_each_index(sizes, a_strides, b_strides, [&](Count i, Count at_a, Count at_b) {
+      y[i] = static_cast<T>(f.forward(static_cast<A>(a[at_a]), static_cast<A>(b[at_b])));
+    });
+  }
+  template <class T>
+  static void reduce_sum(Queue&, Count outer, Count n, Count inner, const T* x, T* y) {
+    for (Count o = 0; o < outer; ++o)
+      for (Count i = 0; i < inner; ++i) {
+        double sum = 0;
+        for (Count k = 0; k < n; ++k) sum += static_cast<double>(x[(o * n + k) * inner + i]);
+        y[o * inner + i] = static_cast<T>(static_cast<accumulator_t<T>>(sum));
+      }
+  }
+  template <class T>
+  static void squared_norm(Queue&, Count n, const T* x, accumulator_t<T>* sum) {
+    double total = 0;
+    for (Count i = 0; i < n; ++i) total += static_cast<double>(x[i]) * static_cast<double>(x[i]);
+    *sum += static_cast<accumulator_t<T>>(total);
+  }
+  template <class T>
+  static void gemm(Queue&, const GemmShape& s, const T* a, const T* b, T* c, bool accumulate) {
+    for (Count n = 0; n < s.batch; ++n)
+      for (Count i = 0; i < s.M; ++i)
+        for (Count j = 0; j < s.N; ++j) {
+          T& to = c[n * s.c.batch + i * s.c.row + j];
+          double sum = accumulate ? static_cast<double>(to) : 0.0;
+          for (Count k = 0; k < s.K; ++k)
+            sum += static_cast<double>(a[n * s.a.batch + i * s.a.row + k * s.a.column]) *
+                   static_cast<double>(b[n * s.b.batch + k * s.b.row + j * s.b.column]);
+          to = static_cast<T>(static_cast<accumulator_t<T>>(sum));
+        }
+  }
+  template <class T>
+  static void dropout(Queue&, Count n, double probability, const RandomStream& stream, const std::int32_t* step,
+                      const T* x, T* y) {
+    using A = accumulator_t<T>;
+    for (Count i = 0; i < n; ++i) {
+      const double word = stream.word(static_cast<std::uint64_t>(i), static_cast<std::uint32_t>(*step));
+      y[i] = static_cast<T>(word >= std::floor(probability * 4294967296.0) ? static_cast<A>(x[i]) * static_cast<A>(1 / (1 - probability)) : A(0));
+    }
+  }
+  template <class T>
+  static void adamw(Queue&, Count n, const AdamWSettings& s, const accumulator_t<T>* step_values,
+                    const accumulator_t<T>* gradient, accumulator_t<T>* first, accumulator_t<T>* second, T* weight) {
+    using A = accumulator_t<T>;
+    for (Count i = 0; i < n; ++i) {
+      const double g = static_cast<double>(gradient[i]), rate = static_cast<double>(step_values[0]);
+      const double m = s.beta1 * static_cast<double>(first[i]) + (1 - s.beta1) * g;
+      const double v = s.beta2 * static_cast<double>(second[i]) + (1 - s.beta2) * g * g;
+      first[i] = static_cast<A>(m);
+      second[i] = static_cast<A>(v);
+      const double update = m / static_cast<double>(step_values[1]) / (std::sqrt(v / static_cast<double>(step_values[2])) + s.epsilon);
+      weight[i] = static_cast<T>(static_cast<A>(static_cast<double>(weight[i]) * (1 - rate * s.weight_decay) - rate * update));
+    }
+  }
+};
+
+}  // namespace plinth
