@@ -76,9 +76,10 @@ struct CpuSoftmax {
       const T* row = logits + r * columns;
       T* to = dlogits + r * columns;
       const A weight = targets[r] >= 0 ? factor : A(0), shift = log_sum_exp[r];
-      for (std::int64_t i = 0; i < columns; ++i)
-        to[i] = static_cast<T>(weight * math::exp(static_cast<A>(row[i]) - shift));
-      if (targets[r] >= 0) to[targets[r]] = static_cast<T>(static_cast<A>(to[targets[r]]) - weight);
+      const auto probability = [=](std::int64_t i) { return math::exp(static_cast<A>(row[i]) - shift); };
+      for (std::int64_t i = 0; i < columns; ++i) to[i] = static_cast<T>(weight * probability(i));
+      // 1 is taken off before rounding to T: of a target that is almost sure nothing would be left.
+      if (targets[r] >= 0) to[targets[r]] = static_cast<T>(weight * (probability(targets[r]) - A(1)));
     });
   }
 
