@@ -2,28 +2,36 @@
 // Another element type or another device, with gradients.
 #pragma once
 
+#include <concepts>
 #include <tuple>
-#include <vector>
 
 #include <plinth/ops/create.hpp>
 
 namespace plinth {
 
+namespace detail {
+
+/// x in another element type, dense and without history; x itself where it is that already.
+template <class To, class From, class D>
+Tensor<To, D> converted(const Tensor<From, D>& x) {
+  const auto values = dense(x);
+  if constexpr (std::same_as<To, From>) {
+    return values;
+  } else {
+    Tensor<To, D> y(x.shape());
+    kernels<D>::cast(queue<D>::current(), y.count(), values.data(), y.mutable_data());
+    return y;
+  }
+}
+
+}  // namespace detail
+
 template <class To, class From, class D>
 struct CastOp {
   static constexpr const char* name = "cast";
 
-  Tensor<To, D> forward(const Tensor<From, D>& x) { return converted<To>(x); }
-  std::tuple<Tensor<From, D>> backward(const Tensor<To, D>& dy) const { return {converted<From>(dy)}; }
-
- private:
-  template <class Y, class X>
-  static Tensor<Y, D> converted(const Tensor<X, D>& x) {
-    const auto values = detail::dense(x);
-    Tensor<Y, D> y(x.shape());
-    kernels<D>::cast(queue<D>::current(), y.count(), values.data(), y.mutable_data());
-    return y;
-  }
+  Tensor<To, D> forward(const Tensor<From, D>& x) { return detail::converted<To>(x); }
+  std::tuple<Tensor<From, D>> backward(const Tensor<To, D>& dy) const { return {detail::converted<From>(dy)}; }
 };
 
 /// The values rounded to another element type.  PyTorch: x.to(dtype).

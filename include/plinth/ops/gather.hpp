@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <tuple>
 
-#include <plinth/ops/create.hpp>
+#include <plinth/ops/cast.hpp>
 
 namespace plinth {
 
@@ -28,12 +28,14 @@ struct GatherRowsOp {
     return y;
   }
   std::tuple<Tensor<T, D>, Tensor<std::int32_t, D>> backward(const Tensor<T, D>& dy) const {
+    // Sums are kept in A: in 16 bits a row that occurs often would soon stop growing.
+    using A = accumulator_t<T>;
     const auto& rows = ids.get(name);
-    const auto given = detail::dense(dy);
-    auto dtable = zeros<T, D>(table_shape);
+    const auto given = detail::converted<A>(dy);
+    auto dtable = zeros<A, D>(table_shape);
     kernels<D>::scatter_add_rows(queue<D>::current(), rows.count(), table_shape[0], table_shape[1], rows.data(),
                                  given.data(), dtable.mutable_data());
-    return {dtable, {}};
+    return {detail::converted<T>(dtable), {}};
   }
 };
 
