@@ -2,8 +2,10 @@
 // The matrix product over the last two axes; leading axes are batches and broadcast.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <tuple>
+#include <utility>
 
 #include <plinth/ops/reduce_to_shape.hpp>
 #include <plinth/ops/shape.hpp>
@@ -59,6 +61,13 @@ Tensor<T, D> product(Tensor<T, D> a, Tensor<T, D> b) {
   return y;
 }
 
+/// Whether a (..., M, K) and b (..., K, N) have a product.
+inline bool have_product(const Shape& a, const Shape& b) {
+  bool fit = a.rank() >= 2 && b.rank() >= 2 && a[-1] == b[-2];
+  for (int i = 3; i <= std::min(a.rank(), b.rank()); ++i) fit = fit && (a[-i] == b[-i] || a[-i] == 1 || b[-i] == 1);
+  return fit;
+}
+
 }  // namespace detail
 
 /// da = dy b^T, db = a^T dy, summed over broadcast batches
@@ -85,8 +94,8 @@ struct MatmulOp {
 /// Throws ShapeError naming both shapes.
 template <Real T, class D>
 Tensor<T, D> matmul(const Tensor<T, D>& a, const Tensor<T, D>& b) {
-  detail::require<ShapeError>(a.rank() >= 2 && b.rank() >= 2 && a.size(-1) == b.size(-2), "matmul: shapes ",
-                              a.shape(), " and ", b.shape(), " do not fit");
+  detail::require<ShapeError>(detail::have_product(a.shape(), b.shape()), "matmul: shapes ", a.shape(), " and ",
+                              b.shape(), " do not fit");
   return apply(MatmulOp<T, D>{}, a, b);
 }
 
