@@ -2,7 +2,6 @@
 // The linear layer, with an activation fused into it where the backend can.
 #pragma once
 
-#include <algorithm>
 #include <cstdint>
 #include <tuple>
 
@@ -54,7 +53,7 @@ struct LinearOp {
   std::tuple<Tensor<T, D>, Tensor<T, D>, Tensor<T, D>> backward(const Tensor<T, D>& dy, Needed<3> needed) const {
     auto& q = queue<D>::current();
     const auto &input = x.get(name), &w = weight.get(name);
-    const std::int64_t inputs = w.size(1), outputs = w.size(0), rows = dy.count() / std::max<std::int64_t>(outputs, 1);
+    const std::int64_t inputs = w.size(1), outputs = w.size(0), rows = row_count(dy);
     Tensor<T, D> dz = detail::dense(dy), dx, dw, db;
     if constexpr (!std::same_as<F, Identity>) {
       Tensor<T, D> through(dy.shape());
@@ -79,10 +78,17 @@ struct LinearOp {
   }
 
  private:
+  /// The number of rows, also of rows without elements.
+  static std::int64_t row_count(const Tensor<T, D>& x) {
+    Shape leading = x.shape();
+    leading[-1] = 1;
+    return element_count(leading);
+  }
+
   void run(const Tensor<T, D>& values, const Tensor<T, D>& w, const Tensor<T, D>& bias, Tensor<T, D>& y,
            Tensor<T, D>& pre_activation) const {
     auto& q = queue<D>::current();
-    const std::int64_t inputs = w.size(1), outputs = w.size(0), rows = y.count() / std::max<std::int64_t>(outputs, 1);
+    const std::int64_t inputs = w.size(1), outputs = w.size(0), rows = row_count(y);
     const GemmShape shape{1, rows, outputs, inputs, {inputs, 1, 0}, {w.strides()[1], w.strides()[0], 0}, {outputs, 1, 0}};
     if constexpr (FusedGemm<kernels<D>, D, T>) {
       kernels<D>::gemm_bias_activation(q, shape, formula, values.data(), w.data(), bias.data(), y.mutable_data(),
