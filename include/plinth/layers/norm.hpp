@@ -20,15 +20,15 @@ struct LayerNormOp {
   bool has_bias = false;
 
   Tensor<T, D> forward(const Tensor<T, D>& input, const Tensor<T, D>& g, const Tensor<T, D>& bias) {
-    const auto values = detail::dense(input);
+    const auto values = detail::dense(input), gains = detail::dense(g), biases = detail::dense(bias);
     const std::int64_t rows = detail::row_count(input);
     mean = Tensor<A, D>({rows});
     inverse_deviation = Tensor<A, D>({rows});
     Tensor<T, D> y(input.shape());
-    kernels<D>::layer_norm(queue<D>::current(), rows, input.size(-1), epsilon, values.data(), g.data(), bias.data(),
-                           y.mutable_data(), mean.mutable_data(), inverse_deviation.mutable_data());
+    kernels<D>::layer_norm(queue<D>::current(), rows, input.size(-1), epsilon, values.data(), gains.data(),
+                           biases.data(), y.mutable_data(), mean.mutable_data(), inverse_deviation.mutable_data());
     x = values;
-    gain = g;
+    gain = gains;
     has_bias = bias.defined();
     return y;
   }
@@ -49,8 +49,7 @@ struct LayerNormOp {
 template <Real T, class D>
 Tensor<T, D> layer_norm(const Tensor<T, D>& x, const Tensor<T, D>& gain, const Tensor<T, D>& bias = {},
                         double epsilon = 1e-5) {
-  const bool fits = x.rank() >= 1 && gain.shape() == Shape({x.size(-1)}) && gain.contiguous() &&
-                    (!bias.defined() || (bias.shape() == gain.shape() && bias.contiguous()));
+  const bool fits = x.rank() >= 1 && gain.shape() == Shape({x.size(-1)}) && (!bias.defined() || bias.shape() == gain.shape());
   detail::require<ShapeError>(fits, "layer_norm: x ", x.shape(), ", gain ", gain.shape(),
                               " and bias ", bias.shape(), " do not fit");
   return apply(LayerNormOp<T, D>{epsilon, {}, {}, {}, {}, false}, x, gain, bias);
@@ -65,14 +64,14 @@ struct RmsNormOp {
   Tensor<A, D> inverse_rms;
 
   Tensor<T, D> forward(const Tensor<T, D>& input, const Tensor<T, D>& g) {
-    const auto values = detail::dense(input);
+    const auto values = detail::dense(input), gains = detail::dense(g);
     const std::int64_t rows = detail::row_count(input);
     inverse_rms = Tensor<A, D>({rows});
     Tensor<T, D> y(input.shape());
-    kernels<D>::rms_norm(queue<D>::current(), rows, input.size(-1), epsilon, values.data(), g.data(), y.mutable_data(),
-                         inverse_rms.mutable_data());
+    kernels<D>::rms_norm(queue<D>::current(), rows, input.size(-1), epsilon, values.data(), gains.data(),
+                         y.mutable_data(), inverse_rms.mutable_data());
     x = values;
-    gain = g;
+    gain = gains;
     return y;
   }
   std::tuple<Tensor<T, D>, Tensor<T, D>> backward(const Tensor<T, D>& dy) const {
@@ -89,9 +88,8 @@ struct RmsNormOp {
 /// PyTorch: rms_norm.
 template <Real T, class D>
 Tensor<T, D> rms_norm(const Tensor<T, D>& x, const Tensor<T, D>& gain, double epsilon = 1e-5) {
-  detail::require<ShapeError>(x.rank() >= 1 && gain.shape() == Shape({x.size(-1)}) && gain.contiguous(),
-                              "rms_norm: x ", x.shape(), " and gain ", gain.shape(),
-                              " do not fit");
+  detail::require<ShapeError>(x.rank() >= 1 && gain.shape() == Shape({x.size(-1)}), "rms_norm: x ", x.shape(),
+                              " and gain ", gain.shape(), " do not fit");
   return apply(RmsNormOp<T, D>{epsilon, {}, {}, {}}, x, gain);
 }
 
