@@ -82,6 +82,7 @@ TEST_CASE("view_of reads the user's memory through strides") {
   CHECK(view(5, {}, {}).item() == 5);
   CHECK(view(0, {0, 4}, {4, 1}).to_vector().empty());
   CHECK_FALSE(view(11, {12}, {-1}).contiguous());
+  CHECK(Tensor<float>({3, 0, 2}).contiguous());
   CHECK(view(0, {3, 1, 4}, {4, 99, 1}).contiguous());  // the stride of an axis of size 1 means nothing
 
   auto whole = view(0, {12}, {1});

@@ -88,13 +88,17 @@ class InputFile {
 
 /// A file that takes its name only when it is complete and on the disk: until commit() the name keeps what it had, also
 /// when the process is killed or the power fails. It grows as "<name>.tmp" in the same folder; what a killed process
-/// left there is overwritten, and only one writer at a time is let in.
+/// left there is overwritten, and only one writer at a time is let in. A symbolic link is replaced, not followed.
 class FileReplacement {
  public:
-  /// Throws IoError.
+  /// Throws IoError, also where the name belongs to a folder, a device or the like: /dev/null is not to be replaced.
   explicit FileReplacement(const std::filesystem::path& file) : path_(file), temporary_(file.string() + ".tmp") {
+    struct ::stat old;
+    require<IoError>(::stat(path_.c_str(), &old) != 0 || S_ISREG(old.st_mode), path_.string(), ": is not a regular file");
     do {
-      file_ = Descriptor(uninterrupted([&] { return ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0666); }));
+      file_ = Descriptor(uninterrupted([&] {
+        return ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0666);
+      }));
       if (file_.number() < 0) throw_io_error(temporary_, "create");
       if (uninterrupted([&] { return ::flock(file_.number(), LOCK_EX | LOCK_NB); }) != 0 && errno == EWOULDBLOCK)
         throw_io_error(temporary_, "lock, somebody else is writing it");

@@ -91,35 +91,61 @@ void save_parameters(const std::filesystem::path& file, const M& model,
   save_safetensors(file, std::move(tensors), metadata);
 }
 
+namespace detail {
+
+/// What keeps the file from being the state of the model, a line for each name; empty when nothing does.
+/// Throws ShapeError when a parameter is not dense in memory.
+template <Module M>
+std::string misfits(const SafetensorsFile& file, const M& model) {
+  std::string list;
+  std::set<std::string> expected;
+  const auto add = [&](const auto&... what) { list += join("\n  ", what...); };
+  for_each_parameter(model, [&](const std::string& name, const auto& x) {
+    require<ShapeError>(x.contiguous(), "load_parameters: ", name, " has strides ", x.strides());
+    expected.insert(name);
+    if (!file.contains(name)) return add("missing: ", name, " of shape ", x.shape());
+    try {
+      if (const Shape shape = file.shape(name); !(shape == x.shape()))
+        add(name, ": the file has shape ", shape, ", the model ", x.shape());
+    } catch (const ShapeError& error) {
+      add(error.what());
+    }
+  });
+  for (const std::string& name : file.names())
+    if (!expected.contains(name)) add("unexpected: ", Quoted{name});
+  return list;
+}
+
+}  // namespace detail
+
 /// Reads all parameters of a model, converting element types as SafetensorsFile::read does. The file must hold exactly
 /// the model's names and shapes. Throws FormatError listing the names that are missing, unexpected or of another shape,
-/// or naming what cannot be converted; ShapeError when a parameter is not dense in memory; IoError. Then nothing was
-/// changed.  PyTorch: load_state_dict(strict=True).
+/// or naming what cannot be converted or has two values for names that share their memory; ShapeError when a parameter
+/// is not dense in memory; IoError; MemoryError. Then nothing was changed: until all values are read and converted they
+/// are kept beside the model, so loading needs memory for the parameters a second time.
+/// PyTorch: load_state_dict(strict=True).
 template <Module M>
 void load_parameters(const std::filesystem::path& file, M& model) {
   const SafetensorsFile source(file);
-  std::vector<std::string> faults;
-  std::set<std::string> expected;
-  for_each_parameter(model, [&](const std::string& name, const auto& x) {
-    detail::require<ShapeError>(x.contiguous(), "load_parameters: ", name, " has strides ", x.strides());
-    expected.insert(name);
-    if (!source.contains(name))
-      faults.push_back(detail::join("missing: ", name, " of shape ", x.shape()));
-    else if (const Shape shape = source.shape(name); !(shape == x.shape()))
-      faults.push_back(detail::join(name, ": the file has shape ", shape, ", the model ", x.shape()));
-  });
-  for (const std::string& name : source.names())
-    if (!expected.contains(name)) faults.push_back(detail::join("unexpected: ", detail::Quoted{name}));
-  std::string list;
-  for (const std::string& fault : faults) list += "\n  " + fault;
-  detail::require<FormatError>(faults.empty(), file.string(), " does not hold this model's parameters:", list);
+  const std::string list = detail::misfits(source, model);
+  detail::require<FormatError>(list.empty(), file.string(), " does not hold this model's parameters:", list);
 
-  std::vector<std::function<void()>> copies;  // all values are read and converted before the first one is replaced
+  std::vector<std::function<void()>> copies;
+  std::map<const void*, std::string> first_names;  // by memory
   for_each_parameter(model, [&](const std::string& name, auto& x) {
     using X = std::remove_cvref_t<decltype(x)>;
-    copies.push_back([&x, values = source.read<typename X::element>(name)] {
-      memory<typename X::device>::copy_from_host(x.mutable_data(), values.data(), values.size() * sizeof(values[0]));
-    });
+    auto values = source.read<typename X::element>(name);
+    const auto [known, first] = first_names.emplace(x.data(), name);
+    if (first) {
+      copies.push_back([&x, values = std::move(values)] {
+        memory<typename X::device>::copy_from_host(x.mutable_data(), values.data(), values.size() * sizeof(values[0]));
+      });
+    } else {
+      const auto others = source.read<typename X::element>(known->second);
+      detail::require<FormatError>(
+          std::ranges::equal(std::as_bytes(std::span(values)), std::as_bytes(std::span(others))), file.string(), ": ",
+          known->second, " and ", name, " share their memory in the model but differ in the file");
+    }
   });
   for (const auto& copy : copies) copy();
 }

@@ -7,6 +7,7 @@
 #include <bit>
 #include <concepts>
 #include <cstdint>
+#include <exception>
 #include <filesystem>
 #include <functional>
 #include <map>
@@ -64,11 +65,16 @@ class SafetensorsFile {
   /// The elements in row-major order as T: reals become the nearest value of T, integers keep theirs. T is a type a
   /// Tensor may have or any integer of 8 to 64 bits. Throws ArgumentError when there is no such tensor; FormatError when
   /// it holds reals and T is an integer, when a value is outside what T can hold (for integers: exactly), and for 8-bit
-  /// or narrower reals and complex numbers, which are not read; IoError.
+  /// or narrower reals and complex numbers, which are not read; IoError; MemoryError.
   template <detail::Storable T>
   std::vector<T> read(std::string_view name) const {
     const auto& tensor = entry(name);
-    std::vector<T> result(static_cast<std::size_t>(detail::element_count(tensor)));
+    std::vector<T> result;
+    try {
+      result.resize(static_cast<std::size_t>(detail::element_count(tensor)));
+    } catch (const std::exception&) {  // bad_alloc or length_error
+      throw MemoryError(detail::join(path().string(), ": no memory for tensor ", detail::Quoted{name}));
+    }
     const bool known =
         detail::with_stored_type(tensor.type, [&]<class Stored>(Stored) { convert<Stored>(tensor, std::span(result)); });
     if (!known) fail(tensor, "is not read");

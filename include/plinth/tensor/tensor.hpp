@@ -2,6 +2,7 @@
 // Tensor<T, Device>: a strided array in a device's memory. Storage and metadata only; whatever computes is an op.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -91,7 +92,7 @@ class Tensor {
     std::int64_t step = 1;
     for (int i = rank() - 1; i >= 0; --i) {
       if (shape_[i] != 1 && strides_[i] != step) return false;
-      step *= shape_[i];
+      step *= std::max<std::int64_t>(shape_[i], 1);
     }
     return true;
   }

@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: MIT
+// Reading files, and replacing them in one step or not at all.
+#include <plinth/io/file.hpp>
+
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstddef>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "catch.hpp"
+#include "io/files.hpp"
+
+using namespace plinth;
+using Catch::Matchers::Contains;
+using detail::FileReplacement;
+using detail::InputFile;
+using Names = std::vector<std::string>;
+
+namespace {
+
+std::span<const std::byte> bytes(const std::string& text) { return std::as_bytes(std::span(text)); }
+
+std::string read(const InputFile& file, std::uint64_t offset, std::size_t size) {
+  std::string text(size, '?');
+  file.read(offset, std::as_writable_bytes(std::span(text)));
+  return text;
+}
+
+void replace(const std::filesystem::path& file, const std::string& text) {
+  FileReplacement output(file);
+  output.write(bytes(text));
+  output.commit();
+}
+
+template <class F>
+void refuses(F&& f, const std::string& text) {
+  CHECK_THROWS_AS(f(), IoError);
+  CHECK_THROWS_WITH(f(), Contains(text));
+}
+
+}  // namespace
+
+TEST_CASE("a file is read at any offset") {
+  const files::Folder folder;
+  files::write(folder / "a", std::string("zero\0one", 8));
+  const InputFile file(folder / "a");
+  CHECK(file.size() == 8);
+  CHECK(file.path() == folder / "a");
+  CHECK(read(file, 0, 8) == std::string("zero\0one", 8));
+  CHECK(read(file, 5, 3) == "one");
+  CHECK(read(file, 8, 0).empty());
+  refuses([&] { read(file, 5, 4); }, "ends at offset 8, 1 bytes too early");
+  refuses([&] { read(file, 100, 1); }, "ends at offset 100");
+  std::filesystem::resize_file(folder / "a", 2);  // by somebody else, while it is open
+  refuses([&] { read(file, 0, 8); }, "a: ends at offset 2, 6 bytes too early");
+}
+
+TEST_CASE("a file that cannot be opened or read is named with the reason") {
+  const files::Folder folder;
+  refuses([&] { InputFile(folder / "missing"); }, "missing: cannot open: No such file or directory");
+  refuses([&] { InputFile(folder / "no folder" / "a"); }, "cannot open: No such file");
+  refuses([&] { InputFile(folder.path()); }, "is not a regular file");
+  refuses([] { InputFile("/dev/null"); }, "/dev/null: is not a regular file");
+  refuses([] { InputFile(""); }, "cannot open");
+  REQUIRE(::mkfifo((folder / "pipe").c_str(), 0600) == 0);
+  refuses([&] { InputFile(folder / "pipe"); }, "is not a regular file");  // at once, without waiting for a writer
+  files::write(folder / "closed", "secret");
+  std::filesystem::permissions(folder / "closed", std::filesystem::perms::none);
+  if (::geteuid() != 0) refuses([&] { InputFile(folder / "closed"); }, "cannot open: Permission denied");  // root may
+  if (std::filesystem::exists("/proc/self/mem")) {  // opens, but its first page cannot be read
+    const InputFile memory("/proc/self/mem");
+    refuses([&] { read(memory, 0, 8); }, "/proc/self/mem: cannot read: Input/output error");
+  }
+}
+
+TEST_CASE("files are closed after use and after errors") {
+  const files::Folder folder;
+  files::write(folder / "a", "text");
+  const files::Limit limit(RLIMIT_NOFILE, 64);
+  for (int i = 0; i < 100; ++i) {
+    CHECK(InputFile(folder / "a").size() == 4);
+    CHECK_THROWS_WITH(InputFile(folder.path()), Contains("regular"));
+    replace(folder / "b", "text");
+    FileReplacement abandoned(folder / "c");
+  }
+}
+
+TEST_CASE("a replacement takes the name when it is complete") {
+  const files::Folder folder;
+  files::write(folder / "a", "old");
+  {
+    FileReplacement output(folder / "a");
+    output.write(bytes("new "));
+    output.write({});
+    CHECK(files::content(folder / "a") == "old");
+    output.write(bytes("content"));
+    output.commit();
+    CHECK(files::content(folder / "a") == "new content");
+    CHECK(folder.names() == Names{"a"});
+  }
+  CHECK(folder.names() == Names{"a"});
+  replace(folder / "b", "");
+  CHECK(files::content(folder / "b").empty());
+}
+
+TEST_CASE("a replacement that is given up leaves nothing") {
+  const files::Folder folder;
+  files::write(folder / "a", "old");
+  FileReplacement(folder / "a").write(bytes("new"));
+  CHECK(files::content(folder / "a") == "old");
+  CHECK(folder.names() == Names{"a"});
+}
+
+TEST_CASE("what a killed process left is overwritten") {
+  const files::Folder folder;
+  files::write(folder / "a", "old");
+  const ::pid_t child = ::fork();
+  if (child == 0) {
+    FileReplacement output(folder / "a");
+    output.write(bytes("half of something long"));
+    ::_exit(0);  // without destructors
+  }
+  int status = -1;
+  REQUIRE(::waitpid(child, &status, 0) == child);
+  REQUIRE(status == 0);
+  CHECK(files::content(folder / "a") == "old");
+  CHECK(folder.names() == Names{"a", "a.tmp"});
+  replace(folder / "a", "new");
+  CHECK(files::content(folder / "a") == "new");
+  CHECK(folder.names() == Names{"a"});
+}
+
+TEST_CASE("one writer at a time is let in") {
+  const files::Folder folder;
+  FileReplacement first(folder / "a");
+  first.write(bytes("first"));
+  refuses([&] { FileReplacement(folder / "a"); }, "a.tmp: cannot lock, somebody else is writing it");
+  first.commit();
+  CHECK(files::content(folder / "a") == "first");
+}
+
+TEST_CASE("writers that race for a name leave the whole content of one") {
+  const files::Folder folder;
+  const auto write_often = [&](char letter) {
+    for (int i = 0; i < 100; ++i) {
+      try {
+        replace(folder / "a", std::string(10000, letter));
+      } catch (const IoError&) {  // the other one is writing
+      }
+    }
+  };
+  std::thread a(write_often, 'a'), b(write_often, 'b');
+  a.join();
+  b.join();
+  const std::string found = files::content(folder / "a");
+  CHECK((found == std::string(10000, 'a') || found == std::string(10000, 'b')));
+  CHECK(folder.names() == Names{"a"});
+}
+
+TEST_CASE("only a regular file is replaced") {
+  const files::Folder folder;
+  REQUIRE(::mkfifo((folder / "pipe").c_str(), 0600) == 0);
+  std::filesystem::create_directory(folder / "directory");
+  refuses([&] { FileReplacement(folder / "pipe"); }, "pipe: is not a regular file");
+  refuses([&] { FileReplacement(folder / "directory"); }, "directory: is not a regular file");
+  refuses([&] { FileReplacement(folder / "no folder" / "a"); }, "a.tmp: cannot create: No such file or directory");
+  refuses([&] { FileReplacement(folder / std::string(252, 'x')); }, "cannot create: File name too long");
+  CHECK(std::filesystem::is_fifo(folder / "pipe"));
+  CHECK(folder.names() == Names{"directory", "pipe"});
+
+  FileReplacement output(folder / "a");
+  std::filesystem::create_directory(folder / "a");
+  refuses([&] { output.commit(); }, "a: cannot replace: Is a directory");
+}
+
+TEST_CASE("symbolic links are not followed when writing") {
+  const files::Folder folder;
+  files::write(folder / "victim", "untouched");
+  std::filesystem::create_symlink(folder / "victim", folder / "a.tmp");
+  refuses([&] { FileReplacement(folder / "a"); }, "a.tmp: cannot create");
+  std::filesystem::create_symlink(folder / "victim", folder / "link");
+  replace(folder / "link", "new");
+  CHECK(files::content(folder / "link") == "new");
+  CHECK(files::content(folder / "victim") == "untouched");
+}
+
+TEST_CASE("a full disk keeps the old file") {
+  const files::Folder folder;
+  files::write(folder / "a", "old");
+  const std::string large(100000, 'x');
+  {
+    const files::FullDisk disk(70000);
+    refuses([&] { replace(folder / "a", large); }, "a.tmp: cannot write: File too large");
+  }
+  CHECK(files::content(folder / "a") == "old");
+  CHECK(folder.names() == Names{"a"});
+  replace(folder / "a", large);
+  CHECK(files::content(folder / "a") == large);
+}
