@@ -70,6 +70,11 @@ __global__ void one_lane_skips_shuffle(const float* x, float* y) {
     y[threadIdx.x] = shuffle_xor(x[threadIdx.x], 1);
 }
 
+int ran = 0;
+__global__ void note_run() {
+  if (threadIdx.x == 0) ++ran;
+}
+
 using Kernel = void (*)(const float*, float*);
 
 std::vector<float> run(Kernel kernel, const std::vector<float>& x) {
@@ -140,11 +145,39 @@ TEST_CASE("emulator: kernels run when somebody waits for them, and new memory ho
   gpu.synchronize();
   CHECK(std::isnan(x.values()[0]));
 
-  static bool ran = false;
-  ran = false;
-  cuda::launch(gpu, 1, 32, 0, +[] { if (threadIdx.x == 0) ran = true; });
-  CHECK_FALSE(ran);
+  ran = 0;
+  cuda::launch(gpu, 1, 32, 0, note_run);
+  CHECK(ran == 0);
   gpu.synchronize();
-  CHECK(ran);
+  CHECK(ran == 1);
   CHECK(cudaFree(fresh) == cudaSuccess);
+}
+
+TEST_CASE("emulator: copies from the device wait for it, copies to it do not") {
+  const DeviceArray<float> x(std::vector<float>(4, 1.0f));
+  std::vector<float> values = {5, 6, 7, 8};
+  ran = 0;
+  cuda::launch(queue<Cuda>::current(), 1, 32, 0, note_run);
+  memory<Cuda>::copy_from_host(x.data(), values.data(), 16);
+  CHECK(ran == 0);
+  memory<Cuda>::copy_to_host(values.data(), x.data(), 16);
+  CHECK(ran == 1);
+
+  void* page_locked = nullptr;  // nobody stages that, so the copy must be over
+  REQUIRE(cudaMallocHost(&page_locked, 16) == cudaSuccess);
+  cuda::launch(queue<Cuda>::current(), 1, 32, 0, note_run);
+  memory<Cuda>::copy_from_host(x.data(), page_locked, 16);
+  CHECK(ran == 2);
+  CHECK(cudaFreeHost(page_locked) == cudaSuccess);
+}
+
+TEST_CASE("emulator: copies between the wrong memories or beyond a block are refused") {
+  const DeviceArray<float> x(std::vector<float>(4)), y(std::vector<float>(4));
+  std::vector<float> values(8);
+  CHECK_THROWS_AS(memory<Cuda>::copy_from_host(values.data(), x.data(), 16), DeviceError);
+  CHECK_THROWS_AS(memory<Cuda>::copy_from_host(x.data(), y.data(), 16), DeviceError);
+  CHECK_THROWS_AS(memory<Cuda>::copy_to_host(x.data(), y.data(), 16), DeviceError);
+  CHECK_THROWS_AS(memory<Cuda>::copy_from_host(x.data(), values.data(), 20), DeviceError);
+  CHECK_THROWS_AS(memory<Cuda>::copy_to_host(values.data(), x.data() + 1, 16), DeviceError);
+  CHECK_NOTHROW(memory<Cuda>::copy_to_host(values.data(), x.data() + 1, 12));
 }

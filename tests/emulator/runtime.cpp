@@ -4,6 +4,7 @@
 #include <cstring>
 #include <deque>
 #include <emulator.hpp>
+#include <iterator>
 #include <map>
 #include <mutex>
 #include <utility>
@@ -23,11 +24,20 @@ struct Device {
   static constexpr int multiprocessors = 2, shared_bytes_granted = 48 * 1024, shared_bytes_limit = 227 * 1024;
 
   std::recursive_mutex mutex;
-  std::map<void*, std::size_t> memory;
+  using Blocks = std::map<const void*, std::size_t>;
+  Blocks memory, page_locked;
   std::size_t used = 0;
   std::vector<cudaStream_t> streams;
   std::map<void (*)(), int> shared_bytes_allowed;
   cudaError_t last_error = cudaSuccess;
+
+  static bool holds(const Blocks& blocks, const void* begin, std::size_t bytes) {
+    const auto after = blocks.upper_bound(begin);
+    if (after == blocks.begin()) return false;
+    const auto& [block, size] = *std::prev(after);
+    const auto offset = static_cast<std::size_t>(static_cast<const char*>(begin) - static_cast<const char*>(block));
+    return offset <= size && bytes <= size - offset;
+  }
 
   cudaError_t answer(cudaError_t status) {
     if (status != cudaSuccess) last_error = status;
@@ -141,13 +151,37 @@ cudaError_t cudaMalloc(void** block, std::size_t bytes) {
 cudaError_t cudaFree(void* block) {
   const std::lock_guard lock(device().mutex);
   if (!block) return cudaSuccess;
-  const auto found = device().memory.find(block);
-  if (found == device().memory.end()) return device().answer(cudaErrorInvalidValue);
+  if (!device().memory.contains(block)) return device().answer(cudaErrorInvalidValue);
   emulator::run_all();
+  const auto found = device().memory.find(block);
   emulator::allow(block, found->second);
   device().used -= found->second;
   device().memory.erase(found);
   std::free(block);
+  return cudaSuccess;
+}
+
+cudaError_t cudaMallocHost(void** block, std::size_t bytes) {
+  const std::lock_guard lock(device().mutex);
+  *block = std::malloc(bytes);
+  if (!*block) return device().answer(cudaErrorMemoryAllocation);
+  device().page_locked[*block] = bytes;
+  return cudaSuccess;
+}
+
+cudaError_t cudaFreeHost(void* block) {
+  const std::lock_guard lock(device().mutex);
+  if (device().page_locked.erase(block) == 0) return device().answer(cudaErrorInvalidValue);
+  emulator::run_all();
+  std::free(block);
+  return cudaSuccess;
+}
+
+cudaError_t cudaPointerGetAttributes(cudaPointerAttributes* attributes, const void* pointer) {
+  const std::lock_guard lock(device().mutex);
+  attributes->type = cudaMemoryTypeUnregistered;
+  if (device().holds(device().memory, pointer, 1)) attributes->type = cudaMemoryTypeDevice;
+  if (device().holds(device().page_locked, pointer, 1)) attributes->type = cudaMemoryTypeHost;
   return cudaSuccess;
 }
 
@@ -180,13 +214,16 @@ cudaError_t cudaDeviceSynchronize() {
 
 cudaError_t cudaMemcpyAsync(void* destination, const void* source, std::size_t bytes, cudaMemcpyKind kind,
                             cudaStream_t stream) {
-  const std::lock_guard lock(device().mutex);
-  if (kind == cudaMemcpyHostToDevice) {
+  auto& gpu = device();
+  const std::lock_guard lock(gpu.mutex);
+  if (gpu.holds(gpu.memory, destination, bytes) != (kind != cudaMemcpyDeviceToHost) ||
+      gpu.holds(gpu.memory, source, bytes) != (kind != cudaMemcpyHostToDevice))
+    return gpu.answer(cudaErrorInvalidValue);
+  if (kind == cudaMemcpyHostToDevice && !gpu.holds(gpu.page_locked, source, 1)) {
     std::vector<char> staged(static_cast<const char*>(source), static_cast<const char*>(source) + bytes);
     stream->work.push_back([=, staged = std::move(staged)] { std::memcpy(destination, staged.data(), staged.size()); });
-    return cudaSuccess;
+  } else {
+    stream->work.push_back([=] { std::memcpy(destination, source, bytes); });
   }
-  stream->work.push_back([=] { std::memcpy(destination, source, bytes); });
-  if (kind == cudaMemcpyDeviceToHost) emulator::run(*stream);
   return cudaSuccess;
 }

@@ -127,7 +127,8 @@ struct memory<Cpu> {
   static void set_budget(std::size_t bytes) { pool().set_budget(bytes); }
   static void trim() { pool().trim(); }
 
-  /// Copies between the program's memory and the device's; copy_to_host waits until the device is done.
+  /// Copies between the program's memory and the device's. copy_to_host waits until the device is done; copy_from_host
+  /// does not, yet the source may be written or freed as soon as it returns.
   static void copy_from_host(void* destination, const void* source, std::size_t bytes) {
     if (bytes) std::memcpy(destination, source, bytes);
   }

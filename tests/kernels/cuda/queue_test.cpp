@@ -53,6 +53,37 @@ TEST_CASE("cuda memory: counted, reused, copied, held to a budget", "[cuda]") {
   M::trim();
 }
 
+TEST_CASE("cuda memory: what was copied from may change at once", "[cuda]") {
+  using M = memory<Cuda>;
+  const DeviceArray<std::int32_t> array({0, 0, 0});
+  std::vector<std::int32_t> pageable = {1, 2, 3};
+  M::copy_from_host(array.data(), pageable.data(), 12);
+  pageable = {7, 7, 7};
+  CHECK(array.values() == std::vector<std::int32_t>{1, 2, 3});
+
+  void* page_locked = nullptr;
+  REQUIRE(cudaMallocHost(&page_locked, 12) == cudaSuccess);
+  auto* const values = static_cast<std::int32_t*>(page_locked);
+  for (std::int32_t i = 0; i < 3; ++i) values[i] = 4 + i;
+  M::copy_from_host(array.data(), values + 1, 8);
+  values[1] = values[2] = 7;
+  CHECK(array.values() == std::vector<std::int32_t>{5, 6, 3});
+  M::copy_to_host(values, array.data(), 12);
+  CHECK(values[2] == 3);
+  CHECK(cudaFreeHost(page_locked) == cudaSuccess);
+}
+
+TEST_CASE("cuda memory: copies keep the order of the queue", "[cuda]") {
+  std::vector<std::int32_t> ones(64, 1), twos(64, 2);
+  const DeviceArray<std::int32_t> x(ones), y(twos), z(twos);
+  auto& gpu = queue<Cuda>::current();
+  kernels<Cuda>::cast(gpu, 64, x.data(), y.data());
+  memory<Cuda>::copy_from_host(x.data(), twos.data(), 256);
+  kernels<Cuda>::cast(gpu, 64, x.data(), z.data());
+  CHECK(y.values() == ones);
+  CHECK(z.values() == twos);
+}
+
 TEST_CASE("cuda queue: each thread has its own, on one stream", "[cuda]") {
   auto& here = queue<Cuda>::current();
   CHECK(here.ordinal() >= 0);

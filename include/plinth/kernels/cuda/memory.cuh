@@ -43,20 +43,29 @@ struct memory<Cuda> {
   static void set_budget(std::size_t bytes) { pool().set_budget(bytes); }
   static void trim() { pool().trim(); }
 
-  /// Copies in the queue's order. Both wait until they are done: the program's memory may be freed or read at once.
+  /// Copies in the queue's order. The program's memory may be freed, written or read as soon as they return.
+  /// copy_from_host does not wait for what is queued, unless the source is page-locked or managed memory: all other
+  /// memory CUDA stages before cudaMemcpyAsync returns (CUDA Runtime API, "API synchronization behavior").
   static void copy_from_host(void* destination, const void* source, std::size_t bytes) {
-    copy(destination, source, bytes, cudaMemcpyHostToDevice, "copying to the device");
+    if (bytes == 0) return;
+    constexpr const char* attempt = "copying to the device";
+    const cudaStream_t stream = cuda::device().stream;
+    cuda::check(cudaMemcpyAsync(destination, source, bytes, cudaMemcpyHostToDevice, stream), attempt);
+    if (!staged(source)) cuda::check(cudaStreamSynchronize(stream), attempt);
   }
   static void copy_to_host(void* destination, const void* source, std::size_t bytes) {
-    copy(destination, source, bytes, cudaMemcpyDeviceToHost, "copying from the device");
+    if (bytes == 0) return;
+    constexpr const char* attempt = "copying from the device";
+    const cudaStream_t stream = cuda::device().stream;
+    cuda::check(cudaMemcpyAsync(destination, source, bytes, cudaMemcpyDeviceToHost, stream), attempt);
+    cuda::check(cudaStreamSynchronize(stream), attempt);
   }
 
  private:
-  static void copy(void* destination, const void* source, std::size_t bytes, cudaMemcpyKind kind, const char* attempt) {
-    if (bytes == 0) return;
-    const cudaStream_t stream = cuda::device().stream;
-    cuda::check(cudaMemcpyAsync(destination, source, bytes, kind, stream), attempt);
-    cuda::check(cudaStreamSynchronize(stream), attempt);
+  static bool staged(const void* source) {
+    cudaPointerAttributes attributes = {};
+    cuda::check(cudaPointerGetAttributes(&attributes, source), "asking where memory lies");
+    return attributes.type == cudaMemoryTypeUnregistered;
   }
   /// Never destroyed: tensors with static lifetime may outlive every other object.
   static detail::Pool<cuda::DeviceMemory>& pool() {

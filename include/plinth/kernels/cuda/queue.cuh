@@ -8,7 +8,7 @@
 namespace plinth {
 
 /// The calling thread's way to the process's GPU. Kernels are queued and run in order; only synchronize() and copies to
-/// or from the program's memory wait.
+/// the program's memory wait.
 template <>
 class queue<Cuda> {
  public:
