@@ -33,6 +33,11 @@ inline constexpr bool is_optional = false;
 template <class T>
 inline constexpr bool is_optional<std::optional<T>> = true;
 
+/// The dotted name of a part's child.
+[[gnu::noinline]] inline std::string below(const std::string& name, std::string_view child) {
+  return name.empty() ? std::string(child) : name + "." + std::string(child);
+}
+
 }  // namespace detail
 
 /// A struct whose parts are named by `static void visit(auto& self, auto&& f) { f("name", self.part); ... }`.
@@ -48,21 +53,18 @@ concept ModelPart = Module<P> || detail::is_tensor<std::remove_const_t<P>> || de
 /// Calls f(dotted name, part) for `part` itself and for everything below it, children after parents. An undefined
 /// tensor and an empty optional are absent parts.
 template <class Part, class F>
-void walk(const std::string& name, Part& part, F&& f) {
+[[gnu::noinline]] void walk(const std::string& name, Part& part, F&& f) {  // inlined, a model's walk takes long to compile
   using P = std::remove_const_t<Part>;
-  const auto below = [&](std::string_view child) {
-    return name.empty() ? std::string(child) : name + "." + std::string(child);
-  };
   if constexpr (detail::is_tensor<P>) {
     if (part.defined()) f(name, part);
   } else if constexpr (detail::is_vector<P>) {
-    for (std::size_t i = 0; i < part.size(); ++i) walk(below(std::to_string(i)), part[i], f);
+    for (std::size_t i = 0; i < part.size(); ++i) walk(detail::below(name, std::to_string(i)), part[i], f);
   } else if constexpr (detail::is_optional<P>) {
     if (part) walk(name, *part, f);
   } else {
     static_assert(Module<P>, "a part is a Tensor, a module with static visit, or a vector or optional of these");
     f(name, part);
-    P::visit(part, [&](std::string_view child, auto& value) { walk(below(child), value, f); });
+    P::visit(part, [&](std::string_view child, auto& value) { walk(detail::below(name, child), value, f); });
   }
 }
 

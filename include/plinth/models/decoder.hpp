@@ -5,7 +5,6 @@
 
 #include <cmath>
 #include <cstdint>
-#include <numeric>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -115,9 +114,9 @@ struct Decoder {
   Tensor<std::int32_t, D> counted_positions(std::int64_t B, std::int64_t time) const {
     detail::require<ArgumentError>(time <= config.context, "decoder: a sequence of ", time,
                                    " tokens is longer than the context of ", config.context);
-    std::vector<std::int32_t> row(static_cast<std::size_t>(time));
-    std::iota(row.begin(), row.end(), 0);
-    return broadcast_to(Tensor<std::int32_t, D>({1, time}, row), {B, time});
+    std::vector<std::int32_t> all(static_cast<std::size_t>(B * time));
+    for (std::int64_t i = 0; i < B * time; ++i) all[static_cast<std::size_t>(i)] = static_cast<std::int32_t>(i % time);
+    return Tensor<std::int32_t, D>({B, time}, all);
   }
 
   void initialise() {

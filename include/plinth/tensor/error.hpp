@@ -58,10 +58,16 @@ std::string join(const Parts&... parts) {
   return text.str();
 }
 
+/// Throws E with the joined parts. Apart from require, so that callers do not hold code for what does not happen.
+template <class E, class... Parts>
+[[noreturn, gnu::cold, gnu::noinline]] void fail(const Parts&... parts) {
+  throw E(join(parts...));
+}
+
 /// Throws E with the joined parts unless the condition holds.
 template <class E, class... Parts>
 void require(bool condition, const Parts&... parts) {
-  if (!condition) throw E(join(parts...));
+  if (!condition) fail<E>(parts...);
 }
 
 }  // namespace detail
