@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: MIT
+// The op table: activations.
+#include <cmath>
+#include <numbers>
+
+#include <plinth/activation/gelu.hpp>
+#include <plinth/activation/silu.hpp>
+#include <plinth/layers/linear.hpp>
+
+#include "ops/pointwise_spec.hpp"
+
+namespace {
+
+using namespace op_table;
+
+double gelu_tanh_formula(double x) {
+  return 0.5 * x * (1 + std::tanh(std::sqrt(2 / std::numbers::pi) * (x + 0.044715 * x * x * x)));
+}
+
+Specs specs() {
+  return {
+      pointwise_spec(
+          "gelu", "Gelu", [](const auto& x) { return gelu(x); },
+          [](double x) { return x * 0.5 * std::erfc(-x / std::numbers::sqrt2); }),
+      pointwise_spec(
+          "gelu_tanh", "GeluTanh", [](const auto& x) { return gelu_tanh(x); }, gelu_tanh_formula),
+      pointwise_spec(
+          "silu", "Silu", [](const auto& x) { return silu(x); }, [](double x) { return x / (1 + std::exp(-x)); }),
+      pointwise_spec(
+          "identity", "Identity", [](const auto& x) { return plinth::pointwise<plinth::Identity>(x); },
+          [](double x) { return x; }),
+  };
+}
+
+const InTable entered(specs);
+
+}  // namespace

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: MIT
+// The op table: linear layers and norms.
+#include <cmath>
+#include <string>
+#include <vector>
+
+#include <plinth/activation/gelu.hpp>
+#include <plinth/layers/linear.hpp>
+#include <plinth/layers/norm.hpp>
+
+#include "ops/spec.hpp"
+
+namespace {
+
+using namespace op_table;
+using plinth::ShapeError;
+
+/// in[k], or an undefined tensor when there are fewer inputs.
+template <class T>
+Tensor<T> optional(const Tensors<T>& in, std::size_t k) {
+  return in.size() > k ? in[k] : Tensor<T>();
+}
+
+/// activation(sum over i of x[..., i] weight[o, i] + bias[o])
+template <class Activation>
+Reference linear_of(Activation activation) {
+  return [=](const Arrays& in) {
+    Shape shape = in[0].shape;
+    shape[-1] = in[1].shape[0];
+    return Array(shape, [&](const Shape& index) {
+      double z = in.size() > 2 ? in[2].at({index[-1]}) : 0;
+      Shape from = index;
+      for (from[-1] = 0; from[-1] < in[1].shape[1]; ++from[-1]) z += in[0].at(from) * in[1].at({index[-1], from[-1]});
+      return static_cast<double>(activation(z));
+    });
+  };
+}
+
+/// A linear layer with the activation F, whose formula is `activation`.
+template <class F, class Activation>
+OpSpec linear_spec(const std::string& name, Activation activation) {
+  OpSpec spec{.name = name, .covers = {"LinearOp"}, .broadcasts = true};
+  const Operation op([](const auto& in) { return plinth::linear(in[0], in[1], optional(in, 2), F{}); });
+  const auto add = [&](const char* what, const Shape& x, const Shape& weight, bool bias,
+                       Layout layout = Layout::dense) {
+    std::vector<Input> inputs = {{x, layout, -1, 1}, {weight, layout, -1, 1}};
+    if (bias) inputs.push_back({{weight[0]}, layout});
+    spec.samples.push_back({what, inputs, op, linear_of(activation)});
+  };
+  add("one element", {1}, {1, 1}, true);
+  add("a vector without bias", {3}, {5, 3}, false);
+  add("rows", {4, 3}, {5, 3}, true);
+  add("three axes", {2, 3, 5}, {4, 5}, true);
+  add("one output, no bias", {2, 2, 3}, {1, 3}, false);
+  add("no rows", {0, 3}, {5, 3}, true);
+  add("no inputs", {2, 0}, {3, 0}, true);
+  add("no outputs", {4, 3}, {0, 3}, true);
+  add("transposed", {5, 4}, {7, 4}, true, Layout::transposed);
+  add("with gaps", {2, 3, 5}, {4, 5}, true, Layout::spaced);
+  add("backward", {3, 5}, {4, 5}, true, Layout::backward);
+  add("odd sizes beyond a tile", {37, 19}, {53, 19}, true);
+  add("large", {131, 67}, {141, 67}, true);
+  const auto refuse = [&](const Shape& x, const Shape& weight, const Shape& bias) {
+    spec.refusals.push_back(refuses<ShapeError>(
+        [=] { plinth::linear(Tensor<double>(x), Tensor<double>(weight), Tensor<double>(bias), F{}); },
+        {"linear", to_string(x), to_string(weight), to_string(bias)}));
+  };
+  refuse({4, 3}, {5, 4}, {5});
+  refuse({4, 3}, {5, 3}, {4});
+  refuse({4, 3}, {3}, {3});
+  refuse({}, {1, 1}, {1});
+  refuse({4, 3}, {5, 3}, {5, 1});
+  return spec;
+}
+
+constexpr double epsilon = 1e-3;
+
+/// (x - mean) / sqrt(variance + epsilon) gain + bias over the last axis
+Array layer_norm_of(const Arrays& in) {
+  const double n = static_cast<double>(in[0].shape[-1]);
+  return Array(in[0].shape, [&](const Shape& index) {
+    double mean = 0, variance = 0;
+    Shape other = index;
+    for (other[-1] = 0; other[-1] < in[0].shape[-1]; ++other[-1]) mean += in[0].at(other) / n;
+    for (other[-1] = 0; other[-1] < in[0].shape[-1]; ++other[-1]) variance += std::pow(in[0].at(other) - mean, 2) / n;
+    const double bias = in.size() > 2 ? in[2].at({index[-1]}) : 0;
+    return (in[0].at(index) - mean) / std::sqrt(variance + epsilon) * in[1].at({index[-1]}) + bias;
+  });
+}
+
+/// x / sqrt(mean(x^2) + epsilon) gain over the last axis
+Array rms_norm_of(const Arrays& in) {
+  return Array(in[0].shape, [&](const Shape& index) {
+    double square = 0;
+    Shape other = index;
+    for (other[-1] = 0; other[-1] < in[0].shape[-1]; ++other[-1]) square += std::pow(in[0].at(other), 2);
+    return in[0].at(index) / std::sqrt(square / static_cast<double>(in[0].shape[-1]) + epsilon) * in[1].at({index[-1]});
+  });
+}
+
+/// Samples of a norm; `vectors` is the number of its inputs behind x.
+void add_norm_samples(OpSpec& spec, const Operation& op, const Reference& reference, std::size_t vectors) {
+  const auto add = [&](const char* what, const Shape& x, Layout layout = Layout::dense, double low = -2,
+                       double high = 2) {
+    std::vector<Input> inputs = {{x, layout, low, high}};
+    inputs.resize(1 + vectors, {{x[-1]}, layout});
+    spec.samples.push_back({what, inputs, op, reference});
+  };
+  add("one element", {1});
+  add("a vector", {7});
+  add("rows", {4, 5});
+  add("three axes", {2, 3, 5});
+  add("one channel", {3, 1});
+  add("no rows", {0, 3});
+  add("transposed", {5, 4}, Layout::transposed);
+  add("with gaps", {2, 3, 5}, Layout::spaced);
+  add("backward", {3, 7}, Layout::backward);
+  add("beside zero", {2, 19}, Layout::dense, 3, 5);
+  add("large", {131, 129});
+}
+
+OpSpec layer_norm_spec(std::size_t vectors) {
+  OpSpec spec{
+      .name = vectors == 2 ? "layer_norm" : "layer_norm without bias", .covers = {"LayerNormOp"}, .broadcasts = true};
+  add_norm_samples(
+      spec, [](const auto& in) { return layer_norm(in[0], in[1], optional(in, 2), epsilon); }, layer_norm_of, vectors);
+  const auto refuse = [&](const Shape& x, const Shape& gain, const Shape& bias) {
+    spec.refusals.push_back(
+        refuses<ShapeError>([=] { layer_norm(Tensor<double>(x), Tensor<double>(gain), Tensor<double>(bias)); },
+                            {"layer_norm", to_string(x), to_string(gain), to_string(bias)}));
+  };
+  refuse({4, 3}, {4}, {4});
+  refuse({4, 3}, {3}, {4});
+  refuse({4, 3}, {1, 3}, {3});
+  refuse({}, {1}, {1});
+  return spec;
+}
+
+OpSpec rms_norm_spec() {
+  OpSpec spec{.name = "rms_norm", .covers = {"RmsNormOp"}, .broadcasts = true};
+  add_norm_samples(
+      spec, [](const auto& in) { return rms_norm(in[0], in[1], epsilon); }, rms_norm_of, 1);
+  const auto refuse = [&](const Shape& x, const Shape& gain) {
+    spec.refusals.push_back(refuses<ShapeError>([=] { rms_norm(Tensor<double>(x), Tensor<double>(gain)); },
+                                                {"rms_norm", to_string(x), to_string(gain)}));
+  };
+  refuse({4, 3}, {4});
+  refuse({4, 3}, {1, 3});
+  refuse({}, {1});
+  return spec;
+}
+
+Specs specs() {
+  return {
+      linear_spec<plinth::Identity>("linear", [](double z) { return z; }),
+      linear_spec<plinth::Gelu>("linear with gelu", [](double z) { return z * 0.5 * std::erfc(-z * std::sqrt(0.5)); }),
+      layer_norm_spec(2),
+      layer_norm_spec(1),
+      rms_norm_spec(),
+  };
+}
+
+const InTable entered(specs);
+
+}  // namespace

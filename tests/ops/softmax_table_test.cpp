@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: MIT
+// The op table: softmax and cross-entropy.
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include <plinth/ops/cross_entropy.hpp>
+
+#include "ops/spec.hpp"
+
+namespace {
+
+using namespace op_table;
+using plinth::ArgumentError;
+using plinth::ShapeError;
+
+constexpr double infinity = std::numeric_limits<double>::infinity();
+
+/// exp(x_i) / sum_j exp(x_j) with the row's maximum taken off both; zeros for a row of -inf.
+Array softmax_of(const Arrays& in) {
+  const Array& x = in[0];
+  return Array(x.shape, [&](const Shape& index) {
+    double top = -infinity, sum = 0;
+    Shape other = index;
+    const auto each = [&](const auto& f) {
+      for (other[-1] = 0; other[-1] < x.shape[-1]; ++other[-1]) f(x.at(other));
+    };
+    each([&](double value) { top = std::max(top, value); });
+    if (top == -infinity) return 0.0;
+    each([&](double value) { sum += std::exp(value - top); });
+    return std::exp(x.at(index) - top) / sum;
+  });
+}
+
+OpSpec softmax_spec() {
+  OpSpec spec{.name = "softmax", .covers = {"SoftmaxOp"}};
+  const auto add = [&](const char* what, Input x) {
+    spec.samples.push_back({what, {x}, [](const auto& in) { return softmax(in[0]); }, softmax_of});
+  };
+  add("one element", {{1}});
+  add("columns of 1", {{5, 1}});
+  add("rows", {{3, 7}});
+  add("three axes", {{2, 3, 37}});
+  add("empty rows", {{3, 0}});
+  add("no rows", {{0, 4}});
+  add("transposed", {{5, 4}, Layout::transposed});
+  add("with gaps", {{2, 3, 5}, Layout::spaced});
+  add("backward", {{19}, Layout::backward});
+  add("far apart", {{2, 3}, Layout::dense, 0, 0, {-300, 0, 300, 1000, 1001, 999}});
+  add("masked", {{3, 3}, Layout::dense, 0, 0, {1, -infinity, 2, -infinity, -infinity, -infinity, -infinity, 0.5, 0.5}});
+  add("large", {{130, 130}});
+  spec.refusals = {refuses<ShapeError>([] { softmax(Tensor<double>(Shape())); }, {"softmax", "at least one axis"})};
+  return spec;
+}
+
+/// The mean over targets >= 0 of log(sum_j exp(x_j)) - x[target].
+Reference cross_entropy_of(const std::vector<std::int32_t>& targets) {
+  return [=](const Arrays& in) {
+    const std::int64_t columns = in[0].shape[-1];
+    double total = 0, used = 0;
+    for (std::size_t row = 0; row < targets.size(); ++row) {
+      if (targets[row] < 0) continue;
+      const double* x = in[0].values.data() + static_cast<std::int64_t>(row) * columns;
+      const double top = *std::max_element(x, x + columns);
+      double sum = 0;
+      for (std::int64_t j = 0; j < columns; ++j) sum += std::exp(x[j] - top);
+      total += top + std::log(sum) - x[targets[row]];
+      ++used;
+    }
+    return Array(Shape(), [&](const Shape&) { return used > 0 ? total / used : 0; });
+  };
+}
+
+OpSpec cross_entropy_spec() {
+  OpSpec spec{.name = "cross_entropy", .covers = {"CrossEntropyOp"}};
+  const auto add = [&](const char* what, Input x, const std::vector<std::int32_t>& targets,
+                       Layout of_targets = Layout::dense) {
+    Shape rows;
+    for (int i = 0; i + 1 < x.shape.rank(); ++i) rows.push_back(x.shape[i]);
+    const auto ids = placed<std::int32_t>(rows, of_targets, std::vector<double>(targets.begin(), targets.end()));
+    spec.samples.push_back(
+        {what, {x}, [=](const auto& in) { return cross_entropy(in[0], ids); }, cross_entropy_of(targets)});
+  };
+  add("one class", {{1, 1}}, {0});
+  add("one row without axes", {{7}}, {3});
+  add("rows", {{3, 5}}, {4, 0, 2});
+  add("three axes, strided targets", {{2, 3, 19}}, {1, 2, 3, 18, 5, 0}, Layout::transposed);
+  add("some ignored", {{4, 3}}, {-1, 2, -100, 0});
+  add("all ignored", {{2, 3}}, {-1, -1});
+  add("no rows", {{0, 3}}, {});
+  add("sure and right", {{2, 3}, Layout::dense, 0, 0, {9, 1, 2, 1, 0.5, 5}}, {0, 2});
+  add("sure and wrong", {{2, 3}, Layout::dense, 0, 0, {200, 1, -100, 0, 0, 1000}}, {1, 0});
+  add("transposed", {{4, 5}, Layout::transposed}, {0, 1, 2, 3});
+  add("gaps, backward targets", {{3, 4}, Layout::spaced}, {3, 0, 1}, Layout::backward);
+  std::vector<std::int32_t> many;
+  for (std::int32_t i = 0; i < 100; ++i) many.push_back(i * 7 % 173 - 1);
+  add("large", {{100, 173}}, many);
+  const auto call = [](const Shape& logits, const Shape& rows, std::int32_t target) {
+    return [=] { cross_entropy(Tensor<double>(logits), plinth::full<std::int32_t>(rows, target)); };
+  };
+  spec.refusals = {refuses<ShapeError>(call({2, 3}, {3}, 0), {"cross_entropy", "(2, 3)", "(3)"}),
+                   refuses<ShapeError>(call({2, 3}, {2, 3}, 0), {"cross_entropy", "(2, 3) and targets (2, 3)"}),
+                   refuses<ShapeError>(call({}, {}, 0), {"cross_entropy", "() and targets ()"}),
+                   refuses<ArgumentError>(call({2, 3}, {2}, 3), {"cross_entropy", "target 3", "[0, 3)"})};
+  return spec;
+}
+
+Specs specs() { return {softmax_spec(), cross_entropy_spec()}; }
+
+const InTable entered(specs);
+
+}  // namespace

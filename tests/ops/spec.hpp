@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: MIT
+// The op table. An entry says which structs with a `backward` it covers and gives samples, a reference in double and
+// inputs that must be refused; everything that is checked of an op follows from its entry (runner.hpp).
+//
+// An op is added by one entry in a table file: a function returning an OpSpec, in the list of that file.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include <plinth/autograd/apply.hpp>
+#include <plinth/autograd/gradcheck.hpp>
+
+#include "ops/array.hpp"
+
+namespace op_table {
+
+using plinth::bfloat16;
+using plinth::half;
+using plinth::Tensor;
+
+template <class T>
+using Tensors = std::vector<Tensor<T>>;
+using Arrays = std::vector<Array>;
+
+/// One differentiable input: uniform numbers of [low, high), or the given values.
+struct Input {
+  Shape shape;
+  Layout layout = Layout::dense;
+  double low = -2, high = 2;
+  std::vector<double> values = {};
+};
+
+/// What to ask of one run: the memory order of dy, and which input alone needs a gradient (-1: all).
+struct Request {
+  Layout dy = Layout::dense;
+  int only = -1;
+};
+
+/// What came out, in row-major order; the gradients answer to dy = seeds().
+struct Computed {
+  Shape shape;
+  std::vector<double> values;
+  std::vector<std::vector<double>> gradients;  // empty for an input that needed none
+};
+
+/// n irregular numbers of [0.5, 1.5) that every element type holds exactly.
+inline std::vector<double> seeds(std::int64_t n) {
+  std::vector<double> result(static_cast<std::size_t>(n));
+  for (std::size_t i = 0; i < result.size(); ++i) result[i] = 0.5 + static_cast<double>((i * i + 29 * i + 7) % 61) / 64;
+  return result;
+}
+
+template <class T>
+std::vector<double> as_doubles(const Tensor<T>& x) {
+  const auto values = x.to_vector();
+  return std::vector<double>(values.begin(), values.end());
+}
+
+template <class T, class F>
+Computed compute(const F& f, Tensors<T> inputs, const Request& request) {
+  for (std::size_t k = 0; k < inputs.size(); ++k)
+    if (request.only < 0 || static_cast<std::size_t>(request.only) == k) plinth::require_gradient(inputs[k]);
+  const auto y = f(inputs);
+  using Output = typename decltype(f(inputs))::element;
+  plinth::backward(y, placed<Output>(y.shape(), request.dy, seeds(y.count())));
+  Computed result{y.shape(), as_doubles(y), {}};
+  for (const auto& x : inputs) {
+    const auto dx = plinth::gradient(x);
+    result.gradients.push_back(dx.defined() ? as_doubles(dx) : std::vector<double>());
+  }
+  return result;
+}
+
+/// An op with its arguments filled in, from tensors of any of the element types to one tensor.
+class Operation {
+ public:
+  template <class T>
+  using Run = std::function<Computed(const Tensors<T>&, const Request&)>;
+
+  /// f(inputs), inputs being Tensors<T>, for every element type.
+  template <class F>
+  Operation(const F& f) : Operation(std::type_identity<std::tuple<double, float, bfloat16, half>>(), f) {}
+
+  /// The same for some element types only; double is one of them.
+  template <class... T, class F>
+  Operation(std::type_identity<std::tuple<T...>>, const F& f) : value_(f) {
+    ((std::get<Run<T>>(runs_) = [f](const Tensors<T>& x, const Request& request) { return compute<T>(f, x, request); }),
+     ...);
+  }
+
+  /// The op itself, in double.
+  const std::function<Tensor<double>(const Tensors<double>&)>& value() const { return value_; }
+  /// Empty where the op is not meant for T.
+  template <class T>
+  const Run<T>& run() const {
+    return std::get<Run<T>>(runs_);
+  }
+
+ private:
+  std::function<Tensor<double>(const Tensors<double>&)> value_;
+  std::tuple<Run<double>, Run<float>, Run<bfloat16>, Run<half>> runs_;
+};
+
+using Reference = std::function<Array(const Arrays&)>;
+
+struct Sample {
+  std::string what;  // what is special about it
+  std::vector<Input> inputs;
+  Operation op;
+  Reference reference;
+};
+
+/// A call that must throw; complaint() says what is wrong with how it does, or is empty.
+struct Refusal {
+  std::function<std::string()> complaint;
+};
+
+/// call() throws an E whose text has all the fragments: the op's name and the shapes.
+template <class E, class F>
+Refusal refuses(F call, std::vector<std::string> fragments) {
+  return {[=]() -> std::string {
+    try {
+      call();
+    } catch (const E& error) {
+      for (const auto& fragment : fragments)
+        if (std::string(error.what()).find(fragment) == std::string::npos)
+          return "'" + std::string(error.what()) + "' does not contain '" + fragment + "'";
+      return {};
+    } catch (const std::exception& error) {
+      return "another type of exception: " + std::string(error.what());
+    }
+    return "nothing was thrown where the text should contain '" + fragments.front() + "'";
+  }};
+}
+
+struct OpSpec {
+  std::string name;
+  std::vector<std::string> covers;  // the structs with a `backward`
+  bool broadcasts = false;          // whether operands of different shapes are sampled
+  std::int64_t smallest = 1;        // elements of each input in the smallest sample
+  std::vector<Sample> samples = {};
+  std::vector<Refusal> refusals = {};
+  plinth::GradcheckOptions gradcheck = {};
+  double looser = 1;     // factor on the tolerances of bfloat16 and half
+  std::string why = {};  // the reason of other options of gradcheck or a looser tolerance
+};
+
+using Specs = std::vector<OpSpec>;
+
+/// The functions that list the entries of each table file.
+inline std::vector<Specs (*)()>& tables() {
+  static std::vector<Specs (*)()> all;
+  return all;
+}
+
+/// Enters a file's list in the table: const InTable entered(specs).
+struct InTable {
+  explicit InTable(Specs (*specs)()) { tables().push_back(specs); }
+};
+
+}  // namespace op_table
