@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: MIT
+// Tiled attention against loops in double, for every instruction set this processor has.
+#include <plinth/kernels/cpu/attention.hpp>
+
+#include <cmath>
+#include <cstdint>
+#include <limits>
+#include <string>
+#include <vector>
+
+#include "catch.hpp"
+#include "kernels/numbers.hpp"
+
+using namespace plinth;
+
+namespace {
+
+using Values = std::vector<double>;
+
+struct Sizes {
+  std::int64_t B, H, G, T, S, D;  // batch, heads, key heads, queries, keys, head size
+  bool causal;
+};
+
+/// (B, H, T, D) with time before heads in memory, as a model has it, or after them.
+HeadLayout layout(std::int64_t heads, std::int64_t time, std::int64_t D, bool time_major) {
+  return time_major ? HeadLayout{heads * time * D, D, heads * D} : HeadLayout{heads * time * D, time * D, D};
+}
+
+AttentionShape shape_of(const Sizes& s) {
+  return {.batch = s.B, .heads = s.H, .key_heads = s.G, .queries = s.T, .keys = s.S, .head_size = s.D,
+          .query = layout(s.H, s.T, s.D, true), .key = layout(s.G, s.S, s.D, false), .value = layout(s.G, s.S, s.D, true),
+          .output = layout(s.H, s.T, s.D, true), .causal = s.causal, .scale = 1 / std::sqrt(static_cast<double>(s.D))};
+}
+
+template <class T>
+struct Problem {
+  AttentionShape shape;
+  std::vector<T> query, key, value, doutput;
+
+  explicit Problem(const Sizes& s)
+      : shape(shape_of(s)), query(numbers::normal<T>(s.B * s.H * s.T * s.D, 1)),
+        key(numbers::normal<T>(s.B * s.G * s.S * s.D, 2)), value(numbers::normal<T>(s.B * s.G * s.S * s.D, 3)),
+        doutput(numbers::normal<T>(s.B * s.H * s.T * s.D, 4)) {}
+};
+
+struct Result {
+  Values output, log_sum_exp, dquery, dkey, dvalue;
+};
+
+/// The definition, and its derivative by the rules of matrix products and softmax.
+template <class T>
+class Definition {
+ public:
+  explicit Definition(const Problem<T>& p) : p_(p), s_(p.shape) {}
+
+  Result run() {
+    r_ = {Values(p_.query.size()), Values(static_cast<std::size_t>(s_.batch * s_.heads * s_.queries)), Values(p_.query.size()),
+          Values(p_.key.size()), Values(p_.value.size())};
+    for (std::int64_t b = 0; b < s_.batch; ++b)
+      for (std::int64_t h = 0; h < s_.heads; ++h)
+        for (std::int64_t i = 0; i < s_.queries; ++i) row(b, h, i);
+    return r_;
+  }
+
+ private:
+  static std::size_t at(const HeadLayout& x, std::int64_t b, std::int64_t h, std::int64_t t, std::int64_t d) {
+    return static_cast<std::size_t>(b * x.batch + h * x.head + t * x.time + d);
+  }
+  static double number(const std::vector<T>& x, std::size_t i) { return static_cast<double>(x[i]); }
+
+  void row(std::int64_t b, std::int64_t h, std::int64_t i) {
+    const std::int64_t g = h / (s_.heads / s_.key_heads);
+    const std::int64_t seen = s_.causal ? std::max<std::int64_t>(0, i + 1 + s_.keys - s_.queries) : s_.keys;
+    Values p(static_cast<std::size_t>(seen)), dp(p.size());
+    double sum = 0, mean = 0;
+    for (std::int64_t j = 0; j < seen; ++j) {
+      double score = 0, slope = 0;
+      for (std::int64_t d = 0; d < s_.head_size; ++d) {
+        score += number(p_.query, at(s_.query, b, h, i, d)) * number(p_.key, at(s_.key, b, g, j, d));
+        slope += number(p_.doutput, at(s_.output, b, h, i, d)) * number(p_.value, at(s_.value, b, g, j, d));
+      }
+      sum += p[static_cast<std::size_t>(j)] = std::exp(score * s_.scale);
+      dp[static_cast<std::size_t>(j)] = slope;
+    }
+    r_.log_sum_exp[static_cast<std::size_t>((b * s_.heads + h) * s_.queries + i)] = std::log(sum);
+    for (std::size_t j = 0; j < p.size(); ++j) mean += (p[j] /= sum) * dp[j];
+    for (std::int64_t j = 0; j < seen; ++j) add(b, h, g, i, j, p[static_cast<std::size_t>(j)], dp[static_cast<std::size_t>(j)] - mean);
+  }
+
+  void add(std::int64_t b, std::int64_t h, std::int64_t g, std::int64_t i, std::int64_t j, double p, double centred) {
+    for (std::int64_t d = 0; d < s_.head_size; ++d) {
+      const auto q = at(s_.query, b, h, i, d), k = at(s_.key, b, g, j, d), v = at(s_.value, b, g, j, d), y = at(s_.output, b, h, i, d);
+      r_.output[y] += p * number(p_.value, v);
+      r_.dvalue[v] += p * number(p_.doutput, y);
+      r_.dquery[q] += p * centred * s_.scale * number(p_.key, k);
+      r_.dkey[k] += p * centred * s_.scale * number(p_.query, q);
+    }
+  }
+
+  const Problem<T>& p_;
+  const AttentionShape& s_;
+  Result r_;
+};
+
+template <class T>
+struct Computed {
+  std::vector<T> output, dquery, dkey, dvalue;
+  std::vector<accumulator_t<T>> log_sum_exp;
+
+  /// Everything lies `offset` elements behind a cache line.
+  Computed(InstructionSet set, const Problem<T>& p, std::size_t offset = 0) {
+    auto& threads = queue<Cpu>::current();
+    const auto rows = static_cast<std::size_t>(p.shape.batch * p.shape.heads * p.shape.queries);
+    using Placed = numbers::Placed<T>;
+    const T unset = static_cast<T>(std::numeric_limits<float>::quiet_NaN());
+    Placed q(p.query, offset), k(p.key, offset), v(p.value, offset), dy(p.doutput, offset);
+    Placed y(std::vector<T>(p.query.size(), unset), offset), dq(y.values(), offset);
+    Placed dk(std::vector<T>(p.key.size(), unset), offset), dv(dk.values(), offset);
+    log_sum_exp.resize(rows);
+    cpu::AttentionForward<T>(threads, set, p.shape).run(q.data(), k.data(), v.data(), y.data(), log_sum_exp.data());
+    cpu::AttentionBackward<T>(threads, set, p.shape,
+                              {q.data(), k.data(), v.data(), y.data(), log_sum_exp.data(), dy.data(), dq.data(),
+                               dk.data(), dv.data()})
+        .run();
+    output = y.values(), dquery = dq.values(), dkey = dk.values(), dvalue = dv.values();
+  }
+};
+
+std::vector<InstructionSet> instruction_sets() {
+  std::vector<InstructionSet> sets;
+  for (const auto set : {InstructionSet::baseline, InstructionSet::avx2, InstructionSet::avx512})
+    if (set <= instruction_set()) sets.push_back(set);
+  return sets;
+}
+
+/// Sizes below, at and beyond tiles (2 to 14 rows), vectors, and blocks (224 keys), queries that see no key, one head.
+const std::vector<Sizes>& many_sizes() {
+  static const std::vector<Sizes> sizes = {
+      {1, 1, 1, 1, 1, 1, false},     {1, 1, 1, 1, 1, 1, true},    {2, 4, 2, 17, 17, 8, true},  {1, 2, 1, 14, 32, 16, false},
+      {1, 1, 1, 57, 57, 5, true},    {1, 2, 2, 16, 250, 33, true}, {1, 2, 2, 16, 250, 33, false}, {1, 2, 1, 40, 9, 5, true},
+      {1, 1, 1, 230, 225, 3, true},  {3, 3, 1, 13, 29, 64, false}, {1, 6, 2, 113, 113, 7, true}, {1, 1, 1, 2, 500, 17, true},
+      {2, 1, 1, 5, 448, 40, false}};
+  return sizes;
+}
+
+template <class T>
+void agree(double limit) {
+  for (const Sizes& s : many_sizes()) {
+    const Problem<T> problem(s);
+    const Result wanted = Definition<T>(problem).run();
+    for (const InstructionSet set : instruction_sets()) {
+      INFO("set " << static_cast<int>(set) << ": B " << s.B << " H " << s.H << " G " << s.G << " T " << s.T << " S " << s.S
+                  << " D " << s.D << (s.causal ? " causal" : ""));
+      const Computed<T> found(set, problem);
+      CHECK(numbers::distance(found.output, wanted.output) < limit);
+      CHECK(numbers::distance(found.dquery, wanted.dquery) < limit);
+      CHECK(numbers::distance(found.dkey, wanted.dkey) < limit);
+      CHECK(numbers::distance(found.dvalue, wanted.dvalue) < limit);
+      for (std::size_t r = 0; r < wanted.log_sum_exp.size(); ++r)
+        if (std::isinf(wanted.log_sum_exp[r]) ? found.log_sum_exp[r] != -INFINITY
+                                              : std::abs(double(found.log_sum_exp[r]) - wanted.log_sum_exp[r]) > limit)
+          FAIL_CHECK("log-sum-exp of row " << r << ": " << found.log_sum_exp[r] << " for " << wanted.log_sum_exp[r]);
+    }
+  }
+}
+
+}  // namespace
+
+TEST_CASE("attention is its definition in double") { agree<double>(1e-14); }
+TEST_CASE("attention is its definition in float") { agree<float>(2e-6); }
+TEST_CASE("attention of 16-bit types is rounded once on its way in and once on its way out") {
+  agree<bfloat16>(1e-2);
+  agree<half>(1e-3);
+}
+
+TEST_CASE("bits of attention depend on neither threads nor alignment") {
+  for (const Sizes& s : {Sizes{2, 4, 2, 60, 60, 32, true}, Sizes{1, 2, 1, 300, 300, 20, true}}) {
+    const Problem<float> problem(s);
+    CHECK(numbers::bits_depend_on_values_alone([&](std::size_t offset) {
+      const Computed<float> found(instruction_set(), problem, offset);
+      auto all = found.output;
+      for (const auto* part : {&found.log_sum_exp, &found.dquery, &found.dkey, &found.dvalue})
+        all.insert(all.end(), part->begin(), part->end());
+      return all;
+    }));
+  }
+}
+
+TEST_CASE("large scores neither overflow nor lose the softmax, and what is no number stays none") {
+  Problem<float> problem({1, 1, 1, 20, 20, 8, true});
+  for (float& x : problem.query) x *= 1e4f;
+  const Computed<float> found(instruction_set(), problem);
+  for (const float y : found.output) CHECK(std::isfinite(y));
+  CHECK(found.output[0] == problem.value[0]);  // the first query sees one key
+  problem.key[3 * 8] = std::numeric_limits<float>::quiet_NaN();
+  const Computed<float> spoilt(instruction_set(), problem);
+  for (std::size_t i = 0; i < spoilt.output.size(); ++i) CHECK(std::isnan(spoilt.output[i]) == (i >= 3 * 8));
+}
+
+TEST_CASE("attention over nothing is zeros or nothing") {
+  const Problem<float> no_keys({2, 2, 1, 3, 0, 4, false});
+  for (const float y : Computed<float>(instruction_set(), no_keys).output) CHECK(y == 0);
+  CHECK(Computed<float>(instruction_set(), Problem<float>({2, 2, 1, 0, 3, 4, true})).output.empty());
+  CHECK(Computed<float>(instruction_set(), Problem<float>({0, 2, 1, 3, 3, 4, true})).output.empty());
+}
