@@ -20,14 +20,23 @@ struct SamplingOptions {
   std::int64_t top_k = 0;
 };
 
+namespace detail {
+
+/// Throws ArgumentError for options out of range.
+inline void check(const SamplingOptions& options) {
+  require<ArgumentError>(options.temperature >= 0 && std::isfinite(options.temperature), "sample: temperature ",
+                         options.temperature, " is not a number >= 0");
+  require<ArgumentError>(options.top_k >= 0, "sample: top_k ", options.top_k, " is negative");
+}
+
+}  // namespace detail
+
 /// Draws a token with probability proportional to exp(logit / temperature) among the top_k largest logits, by the
 /// number `uniform` in [0, 1). Equal logits are ordered by token id. Throws ArgumentError for options out of range or
 /// logits without a finite maximum.
 template <class T>
 std::int32_t sample(std::span<const T> logits, const SamplingOptions& options, double uniform) {
-  detail::require<ArgumentError>(options.temperature >= 0 && std::isfinite(options.temperature),
-                                 "sample: temperature ", options.temperature, " is not a number >= 0");
-  detail::require<ArgumentError>(options.top_k >= 0, "sample: top_k ", options.top_k, " is negative");
+  detail::check(options);
   std::vector<std::int32_t> order(logits.size());
   std::iota(order.begin(), order.end(), 0);
   const auto value = [&](std::int32_t id) { return static_cast<double>(logits[static_cast<std::size_t>(id)]); };
