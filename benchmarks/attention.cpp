@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Speed of the CPU's causal attention beside the processor's limit: forward 4 B H D T^2 / 2 operations, backward 2.5
-// times as many. Every repetition measures the limit, then each shape; the table shows medians.
+// times as many. Each sample stands between two measurements of the limit; the table shows medians.
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
@@ -20,7 +20,7 @@ struct Case {
   std::int64_t B, H, G, T, D;  // batch, heads, key heads, sequence, head size
   plinth::AttentionShape shape;
   std::vector<float> query, key, value, output, log_sum_exp, doutput, dquery, dkey, dvalue;
-  std::vector<double> forward, backward;
+  std::vector<benchmark::Sample> forward, backward;
 
   Case(std::int64_t B_, std::int64_t H_, std::int64_t G_, std::int64_t T_, std::int64_t D_)
       : B(B_), H(H_), G(G_), T(T_), D(D_), query(benchmark::numbers(B * H * T * D, 1)),
@@ -45,22 +45,19 @@ struct Case {
 };
 
 void table(int threads, std::vector<Case>& cases) {
-  std::vector<double> peaks;
   for (Case& one : cases) one.forward.clear(), one.backward.clear();
   for (int r = 0; r < repetitions; ++r)
     for (Case& one : cases) {
-      peaks.push_back(benchmark::peak(threads));
-      one.forward.push_back(benchmark::rate(one.flops(), [&] { one.run_forward(); }));
-      one.backward.push_back(benchmark::rate(2.5 * one.flops(), [&] { one.run_backward(); }));
+      one.forward.push_back(benchmark::sample(threads, one.flops(), [&] { one.run_forward(); }));
+      one.backward.push_back(benchmark::sample(threads, 2.5 * one.flops(), [&] { one.run_backward(); }));
     }
-  const double limit = benchmark::median(peaks);
-  std::printf("\n%d thread%s, FMA limit %.0f GFLOP/s\n\n", threads, threads > 1 ? "s" : "", limit);
+  std::printf("\n%d thread%s, FMA limit %.0f GFLOP/s\n\n", threads, threads > 1 ? "s" : "", benchmark::peak(threads));
   std::printf("| B x H/G x T x D | forward ms | of the limit | backward ms | of the limit |\n|---|---|---|---|---|\n");
   for (const Case& one : cases) {
-    const double forward = benchmark::median(one.forward), backward = benchmark::median(one.backward);
+    const auto forward = benchmark::median(one.forward), backward = benchmark::median(one.backward);
     std::printf("| %ld x %ld/%ld x %ld x %ld | %.2f | %.2f | %.2f | %.2f |\n", static_cast<long>(one.B),
                 static_cast<long>(one.H), static_cast<long>(one.G), static_cast<long>(one.T), static_cast<long>(one.D),
-                one.flops() / forward * 1e-6, forward / limit, 2.5 * one.flops() / backward * 1e-6, backward / limit);
+                one.flops() / forward.rate * 1e-6, forward.share, 2.5 * one.flops() / backward.rate * 1e-6, backward.share);
   }
 }
 

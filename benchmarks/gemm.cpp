@@ -4,7 +4,7 @@
 // Compile twice for the two figures that matter, without and with the machine's own flags:
 //   g++ -std=c++20 -O3 -DNDEBUG -fopenmp -Iinclude -isystem /usr/include/eigen3 benchmarks/gemm.cpp -o gemm
 //   g++ -std=c++20 -O3 -DNDEBUG -fopenmp -march=native -Iinclude -isystem /usr/include/eigen3 benchmarks/gemm.cpp -o gemm_native
-// Every repetition measures the limit, then each shape; the table shows medians. NT: C = A B^T, and so on.
+// Each sample stands between two measurements of the limit; the table shows medians. NT: C = A B^T, and so on.
 #include <cstdint>
 #include <cstdio>
 #include <vector>
@@ -28,14 +28,14 @@ namespace {
 using plinth::Cpu;
 using plinth::GemmShape;
 
-constexpr int repetitions = 15;
+constexpr int repetitions = 9;
 
 struct Case {
   const char* form;
   std::int64_t batch, M, N, K;
   std::vector<float> a, b, c;
   GemmShape shape;
-  std::vector<double> ours, eigen;
+  std::vector<benchmark::Sample> ours, eigen;
 
   Case(const char* form_, std::int64_t M_, std::int64_t N_, std::int64_t K_, std::int64_t batch_ = 1)
       : form(form_), batch(batch_), M(M_), N(N_), K(K_), a(benchmark::numbers(batch_ * M_ * K_)), b(benchmark::numbers(batch_ * K_ * N_)),
@@ -72,28 +72,25 @@ struct Case {
 };
 
 void table(int threads, std::vector<Case>& cases) {
-  std::vector<double> peaks;
   for (Case& one : cases) one.ours.clear(), one.eigen.clear();
   for (int r = 0; r < repetitions; ++r)
     for (Case& one : cases) {
-      peaks.push_back(benchmark::peak(threads));
-      one.ours.push_back(benchmark::rate(one.flops(), [&] { one.run_ours(); }));
+      one.ours.push_back(benchmark::sample(threads, one.flops(), [&] { one.run_ours(); }));
 #ifdef EIGEN_CORE_H
-      if (threads == 1) one.eigen.push_back(benchmark::rate(one.flops(), [&] { one.run_peer(); }));
+      if (threads == 1) one.eigen.push_back(benchmark::sample(threads, one.flops(), [&] { one.run_peer(); }));
 #endif
     }
-  const double limit = benchmark::median(peaks);
-  std::printf("\n%d thread%s, FMA limit %.0f GFLOP/s\n\n", threads, threads > 1 ? "s" : "", limit);
+  std::printf("\n%d thread%s, FMA limit %.0f GFLOP/s\n\n", threads, threads > 1 ? "s" : "", benchmark::peak(threads));
   std::printf("| form | batch x M x N x K | GFLOP/s | of the limit | us | Eigen, of the limit |\n|---|---|---|---|---|---|\n");
   for (const Case& one : cases) {
-    const double ours = benchmark::median(one.ours);
+    const auto ours = benchmark::median(one.ours);
     std::printf("| %s | %ld x %ld x %ld x %ld | %.1f | %.2f | %.1f |", one.form, static_cast<long>(one.batch),
-                static_cast<long>(one.M), static_cast<long>(one.N), static_cast<long>(one.K), ours, ours / limit,
-                one.flops() / ours * 1e-3);
+                static_cast<long>(one.M), static_cast<long>(one.N), static_cast<long>(one.K), ours.rate, ours.share,
+                one.flops() / ours.rate * 1e-3);
     if (one.eigen.empty())
       std::printf(" |\n");
     else
-      std::printf(" %.2f |\n", benchmark::median(one.eigen) / limit);
+      std::printf(" %.2f |\n", benchmark::median(one.eigen).share);
   }
 }
 

@@ -52,7 +52,7 @@ struct PeakJob {
 
 /// GFLOP/s of fused multiply-adds in float, all threads together.
 inline double peak(int threads) {
-  constexpr std::int64_t rounds = 400000;
+  constexpr std::int64_t rounds = 1000000;
   std::vector<float> sinks(static_cast<std::size_t>(threads) * 64, 1e-3f);
   const double start = now();
   plinth::queue<plinth::Cpu>::current().each_thread(threads, [&](int thread, std::int64_t, std::int64_t) {
@@ -61,19 +61,33 @@ inline double peak(int threads) {
   return threads * PeakJob::flops(rounds) / (now() - start) * 1e-9;
 }
 
-/// GFLOP/s of `call`, which does `flops` operations, over at least `least_seconds`.
+/// GFLOP/s of a workload, and that as a part of the limit measured just before and after it.
+struct Sample {
+  double rate, share;
+};
+
+/// Runs `call`, which does `flops` operations, again and again for some 20 ms.
 template <class F>
-double rate(double flops, const F& call, double least_seconds = 0.01) {
+Sample sample(int threads, double flops, const F& call) {
   call();
-  std::int64_t calls = 0;
+  const double before = peak(threads);
   const double start = now();
+  std::int64_t calls = 0;
   double seconds = 0;
   do {
     call();
     ++calls;
     seconds = now() - start;
-  } while (seconds < least_seconds);
-  return flops * static_cast<double>(calls) / seconds * 1e-9;
+  } while (seconds < 0.02);
+  const double rate = flops * static_cast<double>(calls) / seconds * 1e-9;
+  return {rate, 2 * rate / (before + peak(threads))};
+}
+
+/// The medians of rates and of shares.
+inline Sample median(const std::vector<Sample>& samples) {
+  std::vector<double> rates, shares;
+  for (const Sample& one : samples) rates.push_back(one.rate), shares.push_back(one.share);
+  return {median(rates), median(shares)};
 }
 
 /// The same numbers in [-0.5, 0.5) in every run.
