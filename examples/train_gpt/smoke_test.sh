@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: MIT
+# Usage: sh smoke_test.sh PROGRAM, in a folder that may be emptied of run/, text and the like.
+set -u
+program=$1
+tiny="--context 16 --hidden 16 --heads 2 --layers 1 --feed-forward 16 --batch 2 --sample-length 20"
+rm -rf run empty text out err
+mkdir empty
+i=0; while [ $i -lt 200 ]; do echo "line $i of a text that a tiny model reads"; i=$((i + 1)); done > text
+
+fail() { echo "$1"; echo "--- stdout"; cat out; echo "--- stderr"; cat err; exit 1; }
+# expect CODE MESSAGE ARGUMENTS...: the exit code, and a piece of what is said on stderr.
+expect() {
+  code=$1 message=$2; shift 2
+  "$program" "$@" > out 2> err
+  got=$?
+  [ $got = "$code" ] || fail "train_gpt $*: exit code $got, not $code"
+  [ -z "$message" ] || grep -qF -e "$message" err || fail "train_gpt $*: stderr does not say: $message"
+}
+
+# It trains, compares and writes.
+expect 0 "weights are in run" --data text --run-folder run --steps 3 $tiny --prompt "line "
+for file in log.jsonl loss.svg model.safetensors samples.txt; do [ -s run/$file ] || fail "run/$file is missing"; done
+[ "$(wc -l < run/log.jsonl)" -eq 3 ] || fail "run/log.jsonl has not a line for each step"
+grep -q '"step": 3, "loss": [0-9.]*, "learning_rate": ' run/log.jsonl || fail "run/log.jsonl lacks the last step"
+grep -q "n-gram, 5 bytes of context" out && grep -q "GPT,  16 bytes of context" out || fail "no table"
+grep -q "^line " out && grep -q "^line " run/samples.txt || fail "no sample"
+
+# The same seed gives the same log.
+cp run/log.jsonl first
+expect 0 "weights are in run" --data text --run-folder run --steps 3 $tiny --prompt "line "
+cmp -s first run/log.jsonl || fail "two runs with one seed differ"
+
+# Wrong usage.
+expect 2 "--heads 3" --heads 3
+expect 2 "even number of channels per head" --hidden 12 --heads 4
+expect 2 "--learning-rate: nan is not a number" --learning-rate nan
+expect 2 "--steps: 0 is not" --steps 0
+expect 2 "--prompt is empty" --prompt ""
+expect 2 "--bogus" --bogus
+expect 0 "" --version
+expect 0 "" --help
+grep -q "Example: train_gpt" out || fail "--help shows no example"
+
+# What fails while it runs.
+expect 1 "no_such_file: No such file" --data no_such_file
+expect 1 "empty: the folder has no files" --data empty
+echo small > empty/file
+expect 1 "the text has 6 bytes, too few for a context of 128" --data empty
+expect 1 "text: the folder cannot be made" --data text --run-folder text $tiny
+expect 1 "text/run: the folder cannot be made" --data text --run-folder text/run $tiny
+expect 1 "lower --learning-rate" --data text --run-folder run --steps 50 --warmup 0 $tiny --learning-rate 10 --weight-decay 100
+if [ -e /dev/full ]; then
+  rm -f run/log.jsonl; ln -s /dev/full run/log.jsonl
+  expect 1 "run/log.jsonl: cannot be written: No space left" --data text --run-folder run --steps 3 $tiny
+  rm run/log.jsonl
+fi
+
+# Ctrl-C stops it after saving.
+rm -rf run
+"$program" --data text --run-folder run --steps 1000000 $tiny > out 2> err &
+child=$!
+waited=0
+until [ -s run/log.jsonl ]; do
+  waited=$((waited + 1))
+  [ $waited -lt 300 ] || { kill -9 $child; fail "it does not begin"; }
+  sleep 0.1
+done
+kill -INT $child
+wait $child
+got=$?
+[ $got = 130 ] || fail "interrupted: exit code $got, not 130"
+[ -s run/model.safetensors ] || fail "interrupted: nothing was saved"
