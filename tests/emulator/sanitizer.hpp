@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // What AddressSanitizer and ThreadSanitizer must be told about fibers. Their functions are weak: null where the program
-// is linked without them.
+// is linked without them. The emulator's own files are compiled without ThreadSanitizer, so that it sees kernels alone.
 #pragma once
 
 #include <cstddef>
