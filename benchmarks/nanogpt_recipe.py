@@ -2,13 +2,17 @@
 """The peer: nanoGPT's CPU recipe (train_shakespeare_char with 4 layers, 128 channels, context 64) in PyTorch.
 
     python3 nanogpt_recipe.py --data tinyshakespeare.txt --seed 1
+    python3 nanogpt_recipe.py --data tinyshakespeare.txt --seed 1 2 3 --against build/default/benchmarks/nanogpt_recipe
 
-Prints one JSON line; the validation loss (nats per character) is over the whole validation split with the final
-weights.  B batch, T sequence, C channels, H heads, V vocabulary.
+Prints one JSON line a run; the validation loss (nats per character) is over the whole validation split with the final
+weights. With --against, Plinth's program runs after each of PyTorch's own runs, and a last line compares both: mean
+losses and the median of the ratios of their times.  B batch, T sequence, C channels, H heads, V vocabulary.
 """
 import argparse
 import json
 import math
+import statistics
+import subprocess
 import time
 
 import torch
@@ -91,30 +95,57 @@ def whole_loss(model, text):
     return total / targets.numel()
 
 
+def run(text, characters, seed, steps):
+    """One run of PyTorch, as the dictionary that is printed."""
+    torch.manual_seed(seed)
+    split = int(0.9 * len(text))
+    model = LanguageModel(characters)
+    start = time.perf_counter()
+    train(model, text[:split], steps)
+    seconds = time.perf_counter() - start
+    return dict(seed=seed, steps=steps, threads=torch.get_num_threads(), seconds=round(seconds, 2),
+                validation_loss=round(whole_loss(model, text[split:]), 4), torch=torch.__version__)
+
+
+def run_plinth(program, data, seed, steps):
+    """One run of Plinth in a process of its own; PyTorch's threads sleep meanwhile."""
+    command = [program, "--data", data, "--seed", str(seed), "--steps", str(steps)]
+    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
+def comparison(ours, theirs):
+    def mean_loss(runs):
+        return round(statistics.mean(run["validation_loss"] for run in runs), 4)
+    ratios = [mine["seconds"] / peer["seconds"] for mine, peer in zip(ours, theirs)]
+    return dict(plinth_loss=mean_loss(ours), torch_loss=mean_loss(theirs), time_ratio=round(statistics.median(ratios), 3),
+                ratios=[round(ratio, 3) for ratio in ratios])
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", required=True, help="a text file")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--threads", type=int, default=0, help="0: PyTorch's own choice")
+    parser.add_argument("--seed", type=int, nargs="+", default=[1])
+    parser.add_argument("--threads", type=int, default=0, help="of PyTorch; 0: its own choice")
     parser.add_argument("--steps", type=int, default=2000)
+    parser.add_argument("--against", metavar="PROGRAM", help="Plinth's benchmark nanogpt_recipe, run in turn")
     options = parser.parse_args()
     if options.threads > 0:
         torch.set_num_threads(options.threads)
-    torch.manual_seed(options.seed)
 
     with open(options.data, encoding="utf-8", newline="") as file:
         characters = file.read()
     ids = {character: i for i, character in enumerate(sorted(set(characters)))}
     text = torch.tensor([ids[character] for character in characters])
-    split = int(0.9 * len(text))
 
-    model = LanguageModel(len(ids))
-    start = time.perf_counter()
-    train(model, text[:split], options.steps)
-    seconds = time.perf_counter() - start
-    print(json.dumps(dict(seed=options.seed, steps=options.steps, threads=torch.get_num_threads(),
-                          seconds=round(seconds, 2), validation_loss=round(whole_loss(model, text[split:]), 4),
-                          torch=torch.__version__)))
+    ours, theirs = [], []
+    for seed in options.seed:
+        theirs.append(run(text, len(ids), seed, options.steps))
+        print(json.dumps(theirs[-1]), flush=True)
+        if options.against:
+            ours.append(run_plinth(options.against, options.data, seed, options.steps))
+            print(json.dumps(ours[-1]), flush=True)
+    if options.against:
+        print(json.dumps(comparison(ours, theirs)))
 
 
 if __name__ == "__main__":
