@@ -132,15 +132,15 @@ TEST_CASE("long tensors are converted to the last element") {
   const files::Folder folder;
   const std::size_t count = 200'001;  // several pieces and a rest
   std::string data;
-  for (std::size_t i = 0; i < count; ++i) data += static_cast<char>(i % 251);
-  const std::string size = std::to_string(count);
-  const auto file = opened(folder, R"({"x":{"dtype":"U8","shape":[)" + size + R"(],"data_offsets":[0,)" + size + "]}}", data);
+  for (std::size_t i = 0; i < count; ++i) data += {static_cast<char>(i & 255), static_cast<char>(i % 65521 >> 8 & 255)};
+  const std::string size = std::to_string(count), end = std::to_string(2 * count);
+  const auto file = opened(folder, R"({"x":{"dtype":"U16","shape":[)" + size + R"(],"data_offsets":[0,)" + end + "]}}", data);
   const auto values = file.read<double>("x");
   REQUIRE(values.size() == count);
   std::size_t wrong = 0;
-  for (std::size_t i = 0; i < count; ++i) wrong += values[i] != static_cast<double>(i % 251);
+  for (std::size_t i = 0; i < count; ++i) wrong += values[i] != static_cast<double>((i & 255) + (i % 65521 >> 8 << 8));
   CHECK(wrong == 0);
-  CHECK_THROWS_WITH(file.read<std::int8_t>("x"), Contains("does not fit at element 128"));
+  CHECK_THROWS_WITH(file.read<std::int16_t>("x"), Contains("does not fit at element 32768"));
 }
 
 TEST_CASE("a tensor that is not there is named") {
