@@ -78,7 +78,7 @@ void refuses(const Tokens& tokens, std::int64_t context, std::int64_t rows, cons
 
 TEST_CASE("the loss is the mean over all tokens but the first") {
   std::vector<Shape> shown;
-  for (const std::size_t size : {2, 5, 6, 7, 11, 23, 100})
+  for (const std::size_t size : {2u, 5u, 6u, 7u, 11u, 23u, 100u})
     for (const std::int64_t context : {1, 5, 8, 200})
       for (const std::int64_t rows : {1, 2, 64}) {
         INFO(size << " tokens, context " << context << ", rows " << rows);
