@@ -19,10 +19,15 @@
 struct Options {
   std::vector<std::string> data;
   std::string run_folder = "runs/train_gpt";
+  // The smaller model learns more in a minute than one of 128 channels does: it sees more text.
   plinth::DecoderConfig model = plinth::llama_shape(
-      {.vocabulary = 256, .context = 128, .hidden = 128, .layers = 4, .heads = 4, .feed_forward = 384});
-  plinth::TrainerOptions training = {
-      .steps = 1200, .batch = 16, .learning_rate = 4e-3, .final_learning_rate = 1e-4, .warmup_steps = 50};
+      {.vocabulary = 256, .context = 128, .hidden = 96, .layers = 4, .heads = 3, .feed_forward = 256});
+  plinth::TrainerOptions training = {.steps = 2500,
+                                     .batch = 8,
+                                     .learning_rate = 6e-3,
+                                     .final_learning_rate = 1e-4,
+                                     .warmup_steps = 50,
+                                     .adamw = {.beta1 = 0.9, .beta2 = 0.98, .epsilon = 1e-8, .weight_decay = 0.1}};
   std::string prompt = "template<typename ";
   plinth::GenerateOptions sample = {.length = 600, .temperature = 0.7, .top_k = 40};
 };
