@@ -31,7 +31,7 @@ expect 0 "weights are in run" --data text --run-folder run --steps 3 $tiny --pro
 cmp -s first run/log.jsonl || fail "two runs with one seed differ"
 
 # Wrong usage.
-expect 2 "--heads 3" --heads 3
+expect 2 "--hidden 16 and --heads 3: the heads must divide" --hidden 16 --heads 3
 expect 2 "even number of channels per head" --hidden 12 --heads 4
 expect 2 "--learning-rate: nan is not a number" --learning-rate nan
 expect 2 "--steps: 0 is not" --steps 0
