@@ -4,6 +4,8 @@
 
 #include <cstdint>
 
+#include <plinth/tensor/host_device.hpp>
+
 namespace plinth {
 
 /// Where element (i, j) of matrix number n lies: n * batch + i * row + j * column. A transposed operand is one with
@@ -16,6 +18,19 @@ struct MatrixLayout {
 struct GemmShape {
   std::int64_t batch = 1, M = 0, N = 0, K = 0;
   MatrixLayout a, b, c;
+};
+
+/// y = x: the formula of a product without an activation.
+struct Identity {
+  static constexpr const char* name = "identity";
+  template <class T>
+  PLINTH_HD static T forward(T x) {
+    return x;
+  }
+  template <class T>
+  PLINTH_HD static T backward(T, T dy) {
+    return dy;
+  }
 };
 
 /// Where channel d of (batch b, head h, time t) lies: b * batch + h * head + t * time + d.

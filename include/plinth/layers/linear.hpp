@@ -10,19 +10,6 @@
 
 namespace plinth {
 
-/// y = x: the activation of a plain linear layer.
-struct Identity {
-  static constexpr const char* name = "identity";
-  template <class T>
-  PLINTH_HD static T forward(T x) {
-    return x;
-  }
-  template <class T>
-  PLINTH_HD static T backward(T, T dy) {
-    return dy;
-  }
-};
-
 /// With z = x W^T + b and dz = F.backward(z, dy): dx = dz W, dW = dz^T x, db = the sum of dz over rows.
 template <class F, class T, class D>
 struct LinearOp {

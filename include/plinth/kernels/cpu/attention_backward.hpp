@@ -44,7 +44,7 @@ struct ProbabilitiesAgain {
 template <class T>
 class AttentionBackward {
   using A = accumulator_t<T>;
-  static constexpr std::int64_t tiles_of_queries = 8;
+  static constexpr std::int64_t tiles_of_queries = 8, tiles_of_few_queries = 2;  // few: a sequence of up to one block of keys
 
  public:
   struct Operands {
@@ -55,7 +55,7 @@ class AttentionBackward {
   };
 
   AttentionBackward(queue<Cpu>& queue, InstructionSet set, const AttentionShape& shape, const Operands& operands)
-      : queue_(queue), set_(set), s_(shape), o_(operands), blocks_(set, shape, tiles_of_queries) {}
+      : queue_(queue), set_(set), s_(shape), o_(operands), blocks_(set, shape, shape.keys > AttentionBlocks<A>::keys ? tiles_of_queries : tiles_of_few_queries) {}
 
   void run() {
     const std::int64_t groups = s_.batch * s_.key_heads;

@@ -36,12 +36,14 @@ struct RunningSoftmax {
       A* s = scores + r * score_row;
       for (std::int64_t j = std::clamp<std::int64_t>(visible + r * visible_more, 0, columns); j < columns; ++j) s[j] = lowest;
       const A before = top[r], now = std::max(before, lane_max<A>(columns, lowest, [=](std::int64_t j) { return s[j]; }));
-      const A shift = now == lowest ? A(0) : now, factor = math::exp(before - shift);
+      const A shift = now == lowest ? A(0) : now;
+      if (now > before && before > lowest) {
+        const A factor = math::exp(before - now);
+        sum[r] *= factor;
+        for (std::int64_t d = 0; d < output_columns; ++d) output[r * output_row + d] *= factor;
+      }
       top[r] = now;
-      sum[r] = sum[r] * factor + lane_sum<A>(columns, [=](std::int64_t j) { return s[j] = math::exp(s[j] - shift); });
-      A* y = output + r * output_row;
-      if (factor != A(1))
-        for (std::int64_t d = 0; d < output_columns; ++d) y[d] *= factor;
+      sum[r] += lane_sum<A>(columns, [=](std::int64_t j) { return s[j] = math::exp(s[j] - shift); });
     }
   }
 };

@@ -11,14 +11,6 @@
 
 namespace plinth::cpu {
 
-/// f(x) = x
-struct Identity {
-  template <class T>
-  static T forward(T x) {
-    return x;
-  }
-};
-
 /// C = f(A B + bias) for a finished block.
 template <class F, class T>
 struct FinishJob {
@@ -74,6 +66,7 @@ void gemm(queue<Cpu>& queue, InstructionSet set, const GemmShape& shape, const T
 template <class F, class T>
 void gemm_bias_activation(queue<Cpu>& queue, InstructionSet set, const GemmShape& shape, F f, const T* a, const T* b,
                           const T* bias, T* c, T* pre_activation) {
+  if (std::same_as<F, Identity> && !bias && !pre_activation) return gemm(queue, set, shape, a, b, c, false);
   BlockedGemm<T>(queue, set, {shape, a, b, c, bias, pre_activation, false, &finish_block<F, T>, &f}).run();
 }
 
