@@ -111,7 +111,7 @@ TEST_CASE("text that is no JSON object is refused") {
 
 TEST_CASE("text that is not UTF-8 is refused") {
   for (const char* bad : {"\xff", "\xc0\xaf", "\xe2\x82", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\x80", "\\ud800"})
-    refuses(with("\"a\"", "\"" + std::string(bad) + "\""), 24, "not valid JSON");
+    refuses(with("\"a\"", plinth::detail::join('"', bad, '"')), 24, "not valid JSON");
   refuses("{\xff}", 0, "not valid JSON");
   CHECK(parse_safetensors_header(with("\"a\"", "\"\xf0\x9f\x98\x80\""), 24).tensors[0].name == "\xf0\x9f\x98\x80");
 }

@@ -10,6 +10,7 @@
 #include <map>
 #include <ostream>
 #include <set>
+#include <sstream>
 #include <string>
 #include <string_view>
 #include <tuple>
@@ -201,19 +202,22 @@ inline std::string to_json(const SafetensorsHeader& header) {
       throw ArgumentError(join("safetensors: ", Quoted{text}, " is not UTF-8"));
     }
   };
-  std::string json = "{", between;
+  std::ostringstream entries;
+  const char* between = "";
+  entries << '{';
   if (!header.metadata.empty()) {
-    json += '"' + std::string(metadata_key) + "\":{";
+    entries << '"' << metadata_key << "\":{";
     for (const auto& [key, value] : header.metadata)
-      json += std::exchange(between, ",") + escaped(key) + ':' + escaped(value);
-    json += '}';
+      entries << std::exchange(between, ",") << escaped(key) << ':' << escaped(value);
+    entries << '}';
   }
   for (const auto& [name, type, shape, begin, end] : header.tensors) {
-    json += std::exchange(between, ",") + escaped(name) + ":{\"dtype\":\"" + std::string(info(type).name) + "\",\"shape\":[";
-    for (std::size_t i = 0; i < shape.size(); ++i) json += (i ? "," : "") + std::to_string(shape[i]);
-    json += "],\"data_offsets\":[" + std::to_string(begin) + ',' + std::to_string(end) + "]}";
+    entries << std::exchange(between, ",") << escaped(name) << ":{\"dtype\":\"" << info(type).name << "\",\"shape\":[";
+    for (std::size_t i = 0; i < shape.size(); ++i) entries << (i ? "," : "") << shape[i];
+    entries << "],\"data_offsets\":[" << begin << ',' << end << "]}";
   }
-  json += '}';
+  entries << '}';
+  std::string json = entries.str();
   json.append((8 - json.size() % 8) % 8, ' ');
   require<ArgumentError>(json.size() <= longest_safetensors_header, "safetensors: a header of ", json.size(),
                          " bytes is longer than ", longest_safetensors_header);

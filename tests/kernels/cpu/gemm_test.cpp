@@ -215,7 +215,7 @@ TEST_CASE("gemm of empty matrices") {
   const Product p = product("NN", 1, 3, 5, 0);
   const auto bias = random_values<float>(5, 4);
   std::vector<float> c(15);
-  cpu::CpuGemm::gemm_bias_activation(queue<Cpu>::current(), p.shape, cpu::Identity{}, c.data(), c.data(), bias.data(),
+  cpu::CpuGemm::gemm_bias_activation(queue<Cpu>::current(), p.shape, Identity{}, c.data(), c.data(), bias.data(),
                                      c.data(), static_cast<float*>(nullptr));
   CHECK(std::equal(bias.begin(), bias.end(), c.begin() + 10));
 }
@@ -233,7 +233,7 @@ TEMPLATE_TEST_CASE("bias, activation and what backward needs", "", float, double
         auto& queue = plinth::queue<Cpu>::current();
         cpu::gemm_bias_activation(queue, set, p.shape, Square{}, a.data(), b.data(), bias.data(), square.data(), pre.data());
         CHECK(wrong(all, pre, before, false, bias) == 0);
-        cpu::gemm_bias_activation(queue, set, p.shape, cpu::Identity{}, a.data(), b.data(), bias.data(), c.data(),
+        cpu::gemm_bias_activation(queue, set, p.shape, Identity{}, a.data(), b.data(), bias.data(), c.data(),
                                   static_cast<T*>(nullptr));
         CHECK(std::memcmp(c.data(), pre.data(), c.size() * sizeof(T)) == 0);
         int different = 0;
@@ -242,7 +242,7 @@ TEMPLATE_TEST_CASE("bias, activation and what backward needs", "", float, double
           different += !(std::abs(static_cast<double>(square[e.at]) - z * z) <= 6 * epsilon<T>() * z * z + 0x1p-24);
         }
         CHECK(different == 0);
-        cpu::gemm_bias_activation(queue, set, p.shape, cpu::Identity{}, a.data(), b.data(), static_cast<const T*>(nullptr),
+        cpu::gemm_bias_activation(queue, set, p.shape, Identity{}, a.data(), b.data(), static_cast<const T*>(nullptr),
                                   c.data(), static_cast<T*>(nullptr));
         CHECK(wrong(all, c, before, false) == 0);
       }
