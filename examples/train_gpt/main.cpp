@@ -10,7 +10,6 @@
 #include <system_error>
 #include <vector>
 
-#include <CLI/CLI.hpp>
 #include <plinth/io/safetensors.hpp>
 #include <plinth/plinth.hpp>
 #include <plinth/report/line_plot.hpp>

@@ -1,20 +1,14 @@
 // SPDX-License-Identifier: MIT
-// The command line of train_gpt.
+// What train_gpt can be told, and how it is told.
 #pragma once
 
-#include <algorithm>
-#include <cstdint>
-#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
-#include <CLI/CLI.hpp>
 #include <plinth/generate/generate.hpp>
 #include <plinth/models/decoder_config.hpp>
-#include <plinth/tensor/error.hpp>
 #include <plinth/train/trainer.hpp>
-#include <plinth/version.hpp>
 
 struct Options {
   std::vector<std::string> data;
@@ -32,115 +26,6 @@ struct Options {
   plinth::GenerateOptions sample = {.length = 600, .temperature = 0.7, .top_k = 40};
 };
 
-namespace command_line {
-
-inline constexpr double many = 1e8;
-
-/// A number from low to high, both allowed; CLI::Range would let "nan" through.
-inline CLI::Validator between(double low, double high) {
-  const auto check = [low, high](const std::string& text) -> std::string {
-    double value = 0;
-    if (CLI::detail::lexical_cast(text, value) && value >= low && value <= high) return "";
-    return plinth::detail::join(text, " is not a number from ", low, " to ", high);
-  };
-  return CLI::Validator(check, "");
-}
-
-/// A page of help that shows defaults in brackets, without the ranges, which the message about a wrong value names.
-struct Help : CLI::Formatter {
-  std::string make_option_opts(const CLI::Option* option) const override {
-    if (option->get_type_size() == 0) return "";  // a flag
-    const std::string value = option->get_default_str();
-    return ' ' + option->get_type_name() + (value.empty() ? "" : " [" + value + ']');
-  }
-};
-
-inline void add_data(CLI::App& app, Options& options) {
-  app.add_option("--data", options.data, "Files or folders to learn from; without it Eigen's C++ headers")
-      ->type_name("FILE...")
-      ->default_str("");
-  app.add_option("--run-folder", options.run_folder, "Where log, loss curve, samples and weights go")
-      ->type_name("FOLDER");
-}
-
-inline void add_model(CLI::App& app, plinth::DecoderConfig& model) {
-  const auto group = [](CLI::Option* option) { option->group("Model"); };
-  group(app.add_option("--context", model.context, "Bytes the model sees at once")->check(between(2, 65536)));
-  group(app.add_option("--hidden", model.hidden, "Channels")->check(between(2, 16384)));
-  group(app.add_option("--feed-forward", model.feed_forward, "Inner channels")->check(between(1, 65536)));
-  group(app.add_option("--layers", model.layers, "Blocks")->check(between(1, 256)));
-  group(app.add_option("--heads", model.heads, "Attention heads, a divisor of --hidden")->check(between(1, 256)));
-  group(app.add_option("--dropout", model.dropout, "Probability of dropping a channel")->check(between(0, 0.95)));
-}
-
-inline void add_training(CLI::App& app, plinth::TrainerOptions& training) {
-  const auto group = [](CLI::Option* option) { option->group("Training"); };
-  group(app.add_option("--steps", training.steps, "Optimiser steps")->check(between(1, many)));
-  group(app.add_option("--batch", training.batch, "Windows of --context bytes at once")->check(between(1, 65536)));
-  group(app.add_option("--accumulation", training.accumulation, "Batches per step")->check(between(1, 4096)));
-  group(
-      app.add_option("--learning-rate", training.learning_rate, "Peak of the cosine schedule")->check(between(0, 10)));
-  group(app.add_option("--final-learning-rate", training.final_learning_rate, "End of it")->check(between(0, 10)));
-  group(app.add_option("--warmup", training.warmup_steps, "Steps of linear warm-up, at most --steps")
-            ->check(between(0, many)));
-  group(app.add_option("--beta2", training.adamw.beta2, "AdamW's memory of squared gradients")
-            ->check(between(0, 0.999999)));
-  group(app.add_option("--weight-decay", training.adamw.weight_decay, "AdamW's, per step and learning rate")
-            ->check(between(0, 100)));
-  group(app.add_option("--seed", training.seed, "Seed of weights, batches, dropout and samples")
-            ->check(between(0, 1e18)));
-}
-
-inline void add_sample(CLI::App& app, Options& options) {
-  const auto group = [](CLI::Option* option) { option->group("Sample"); };
-  group(app.add_option("--prompt", options.prompt, "What the sample starts with, at least one byte"));
-  group(app.add_option("--sample-length", options.sample.length, "Bytes to write")->check(between(0, 1000000)));
-  group(
-      app.add_option("--temperature", options.sample.temperature, "0 takes the likeliest byte")->check(between(0, 10)));
-  group(app.add_option("--top-k", options.sample.top_k, "Choose among so many of the likeliest bytes; 0: all")
-            ->check(between(0, 256)));
-}
-
-/// Refuses options that fit one by one but not together.
-inline void check_together(const Options& options) {
-  const auto refuse_if = [](bool wrong, const std::string& text) {
-    if (wrong) throw CLI::ValidationError(text, CLI::ExitCodes::ValidationError);
-  };
-  const auto hidden = options.model.hidden, heads = options.model.heads;
-  const std::string sizes = "--hidden " + std::to_string(hidden) + " and --heads " + std::to_string(heads) + ": ";
-  refuse_if(hidden % heads != 0, sizes + "the heads must divide the channels");
-  refuse_if(hidden / heads % 2 != 0,
-            sizes + "rotary positions need an even number of channels per head, not " + std::to_string(hidden / heads));
-  refuse_if(options.prompt.empty(), "--prompt is empty: the model needs a byte to start from");
-  refuse_if(options.run_folder.empty(), "--run-folder is empty: name a folder");
-}
-
-}  // namespace command_line
-
 /// Reads the command line into the options. Returns nothing to go on, else the exit code: 0 after --help and
 /// --version, 2 after a message about wrong usage.
-inline std::optional<int> parse_options(int argc, char** argv, Options& options) {
-  CLI::App app("Trains a small GPT on the bytes of a text, compares it with n-gram models and lets it write.",
-               "train_gpt");
-  app.footer(
-      "Example: train_gpt --data book.txt notes/ --steps 3000 --prompt \"Once upon\"\n"
-      "Exit codes: 0 done, 1 failed, 2 wrong usage, 130 stopped by Ctrl-C after saving.");
-  app.formatter(std::make_shared<command_line::Help>());
-  app.option_defaults()->always_capture_default();
-  constexpr int major = PLINTH_VERSION / 10000, minor = PLINTH_VERSION / 100 % 100, patch = PLINTH_VERSION % 100;
-  app.set_version_flag(
-      "--version", "train_gpt " + std::to_string(major) + '.' + std::to_string(minor) + '.' + std::to_string(patch));
-  command_line::add_data(app, options);
-  command_line::add_model(app, options.model);
-  command_line::add_training(app, options.training);
-  command_line::add_sample(app, options);
-  try {
-    app.parse(argc, argv);
-    command_line::check_together(options);
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : 2;
-  }
-  options.training.warmup_steps = std::min(options.training.warmup_steps, options.training.steps);
-  options.model.seed = options.sample.seed = options.training.seed;
-  return std::nullopt;
-}
+std::optional<int> parse_options(int argc, char** argv, Options& options);

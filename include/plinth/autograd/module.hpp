@@ -33,11 +33,6 @@ inline constexpr bool is_optional = false;
 template <class T>
 inline constexpr bool is_optional<std::optional<T>> = true;
 
-/// The dotted name of a part's child.
-[[gnu::noinline]] inline std::string below(const std::string& name, std::string_view child) {
-  return name.empty() ? std::string(child) : name + "." + std::string(child);
-}
-
 }  // namespace detail
 
 /// A struct whose parts are named by `static void visit(auto& self, auto&& f) { f("name", self.part); ... }`.
@@ -50,22 +45,45 @@ template <class P>
 concept ModelPart = Module<P> || detail::is_tensor<std::remove_const_t<P>> || detail::is_vector<std::remove_const_t<P>> ||
                     detail::is_optional<std::remove_const_t<P>>;
 
-/// Calls f(dotted name, part) for `part` itself and for everything below it, children after parents. An undefined
-/// tensor and an empty optional are absent parts.
+namespace detail {
+
+/// Appends a child's name to a dotted one; returns the length before.
+[[gnu::noinline]] inline std::size_t descend(std::string& name, std::string_view child) {
+  const std::size_t length = name.size();
+  if (length > 0) name += '.';
+  name += child;
+  return length;
+}
+
+// Not inlined: a model's walks are many, short and compiled for each of its parts.
 template <class Part, class F>
-[[gnu::noinline]] void walk(const std::string& name, Part& part, F&& f) {  // inlined, a model's walk takes long to compile
+[[gnu::noinline]] void walk_below(std::string& name, Part& part, F& f) {
   using P = std::remove_const_t<Part>;
-  if constexpr (detail::is_tensor<P>) {
-    if (part.defined()) f(name, part);
-  } else if constexpr (detail::is_vector<P>) {
-    for (std::size_t i = 0; i < part.size(); ++i) walk(detail::below(name, std::to_string(i)), part[i], f);
-  } else if constexpr (detail::is_optional<P>) {
-    if (part) walk(name, *part, f);
+  const auto enter = [&](std::string_view child, auto& value) {
+    const std::size_t length = descend(name, child);
+    walk_below(name, value, f);
+    name.resize(length);
+  };
+  if constexpr (is_tensor<P>) {
+    if (part.defined()) f(std::as_const(name), part);
+  } else if constexpr (is_vector<P>) {
+    for (std::size_t i = 0; i < part.size(); ++i) enter(std::to_string(i), part[i]);
+  } else if constexpr (is_optional<P>) {
+    if (part) walk_below(name, *part, f);
   } else {
     static_assert(Module<P>, "a part is a Tensor, a module with static visit, or a vector or optional of these");
-    f(name, part);
-    P::visit(part, [&](std::string_view child, auto& value) { walk(detail::below(name, child), value, f); });
+    f(std::as_const(name), part);
+    P::visit(part, enter);
   }
+}
+
+}  // namespace detail
+
+/// Calls f(dotted name, part) for `part` itself, which is called `name`, and for everything below it, children after
+/// parents. An undefined tensor and an empty optional are absent parts.
+template <class Part, class F>
+void walk(std::string name, Part& part, F&& f) {
+  detail::walk_below(name, part, f);
 }
 
 /// Calls f(dotted name, tensor) for every parameter, in the order visit names them.

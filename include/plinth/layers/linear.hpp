@@ -10,43 +10,28 @@
 
 namespace plinth {
 
-/// With z = x W^T + b and dz = F.backward(z, dy): dx = dz W, dW = dz^T x, db = the sum of dz over rows.
-template <class F, class T, class D>
-struct LinearOp {
-  static constexpr const char* name = "linear";
-  static constexpr int required_inputs = 2;
-  F formula;
-  Saved<T, D> x, weight, z;
+namespace detail {
+
+/// The number of rows, also of rows without elements.
+inline std::int64_t leading_count(const Shape& shape) {
+  Shape leading = shape;
+  leading[-1] = 1;
+  return element_count(leading);
+}
+
+/// What the gradients of z = x W^T + b need, whatever follows z.
+template <class T, class D>
+struct AffineMap {
+  Saved<T, D> x, weight;
   bool has_bias = false;
 
-  Tensor<T, D> forward(const Tensor<T, D>& input, const Tensor<T, D>& w, const Tensor<T, D>& bias) {
-    const auto values = detail::dense(input);
-    Shape shape = input.shape();
-    shape[-1] = w.size(0);
-    Tensor<T, D> y(shape);
-    const bool recorded = needs_gradient(input) || needs_gradient(w) || needs_gradient(bias);
-    Tensor<T, D> pre_activation;
-    if (recorded && !std::same_as<F, Identity>) pre_activation = Tensor<T, D>(shape);
-    run(values, w, bias.defined() ? detail::dense(bias) : bias, y, pre_activation);
-    if (recorded) {
-      x = values;
-      weight = w;
-      has_bias = bias.defined();
-      if (pre_activation.defined()) z = pre_activation;
-    }
-    return y;
-  }
-
-  std::tuple<Tensor<T, D>, Tensor<T, D>, Tensor<T, D>> backward(const Tensor<T, D>& dy, Needed<3> needed) const {
+  /// dx = dz W, dW = dz^T x, db = the sum of dz over rows.
+  std::tuple<Tensor<T, D>, Tensor<T, D>, Tensor<T, D>> gradients(const char* name, const Tensor<T, D>& dz,
+                                                                 Needed<3> needed) const {
     auto& q = queue<D>::current();
     const auto &input = x.get(name), &w = weight.get(name);
-    const std::int64_t inputs = w.size(1), outputs = w.size(0), rows = row_count(dy);
-    Tensor<T, D> dz = detail::dense(dy), dx, dw, db;
-    if constexpr (!std::same_as<F, Identity>) {
-      Tensor<T, D> through(dy.shape());
-      kernels<D>::pointwise_backward(q, dz.count(), formula, z.get(name).data(), dz.data(), through.mutable_data());
-      dz = through;
-    }
+    const std::int64_t inputs = w.size(1), outputs = w.size(0), rows = leading_count(dz.shape());
+    Tensor<T, D> dx, dw, db;
     if (needed[0]) {
       dx = Tensor<T, D>(input.shape());
       kernels<D>::gemm(q, {1, rows, inputs, outputs, {outputs, 1, 0}, {w.strides()[0], w.strides()[1], 0}, {inputs, 1, 0}},
@@ -63,19 +48,50 @@ struct LinearOp {
     }
     return {dx, dw, db};
   }
+};
 
- private:
-  /// The number of rows, also of rows without elements.
-  static std::int64_t row_count(const Tensor<T, D>& x) {
-    Shape leading = x.shape();
-    leading[-1] = 1;
-    return element_count(leading);
+}  // namespace detail
+
+/// y = F(z) with z = x W^T + b, and dz = F.backward(z, dy).
+template <class F, class T, class D>
+struct LinearOp {
+  static constexpr const char* name = "linear";
+  static constexpr int required_inputs = 2;
+  F formula;
+  detail::AffineMap<T, D> map;
+  Saved<T, D> z;
+
+  Tensor<T, D> forward(const Tensor<T, D>& input, const Tensor<T, D>& w, const Tensor<T, D>& bias) {
+    const auto values = detail::dense(input);
+    Shape shape = input.shape();
+    shape[-1] = w.size(0);
+    Tensor<T, D> y(shape);
+    const bool recorded = needs_gradient(input) || needs_gradient(w) || needs_gradient(bias);
+    Tensor<T, D> pre_activation;
+    if (recorded && !std::same_as<F, Identity>) pre_activation = Tensor<T, D>(shape);
+    run(values, w, bias.defined() ? detail::dense(bias) : bias, y, pre_activation);
+    if (recorded) map = {values, w, bias.defined()};
+    if (pre_activation.defined()) z = pre_activation;
+    return y;
   }
 
+  std::tuple<Tensor<T, D>, Tensor<T, D>, Tensor<T, D>> backward(const Tensor<T, D>& dy, Needed<3> needed) const {
+    const Tensor<T, D> given = detail::dense(dy);
+    if constexpr (std::same_as<F, Identity>) {
+      return map.gradients(name, given, needed);
+    } else {
+      Tensor<T, D> dz(dy.shape());
+      kernels<D>::pointwise_backward(queue<D>::current(), dz.count(), formula, z.get(name).data(), given.data(),
+                                     dz.mutable_data());
+      return map.gradients(name, dz, needed);
+    }
+  }
+
+ private:
   void run(const Tensor<T, D>& values, const Tensor<T, D>& w, const Tensor<T, D>& bias, Tensor<T, D>& y,
            Tensor<T, D>& pre_activation) const {
     auto& q = queue<D>::current();
-    const std::int64_t inputs = w.size(1), outputs = w.size(0), rows = row_count(y);
+    const std::int64_t inputs = w.size(1), outputs = w.size(0), rows = detail::leading_count(y.shape());
     const GemmShape shape{1, rows, outputs, inputs, {inputs, 1, 0}, {w.strides()[1], w.strides()[0], 0}, {outputs, 1, 0}};
     if constexpr (FusedGemm<kernels<D>, D, T>) {
       kernels<D>::gemm_bias_activation(q, shape, formula, values.data(), w.data(), bias.data(), y.mutable_data(),
@@ -104,7 +120,7 @@ Tensor<T, D> linear(const Tensor<T, D>& x, const Tensor<T, D>& weight, const Ten
                                   (!bias.defined() || bias.shape() == Shape({weight.size(0)})),
                               "linear: x ", x.shape(), ", weight ", weight.shape(), " and bias ",
                               bias.shape(), " do not fit");
-  return apply(LinearOp<F, T, D>{activation, {}, {}, {}, false}, x, weight, bias);
+  return apply(LinearOp<F, T, D>{activation, {}, {}}, x, weight, bias);
 }
 
 /// A linear layer. Its weights are zero until they are initialised, loaded or set.
