@@ -56,7 +56,7 @@ inline double peak(int threads) {
   std::vector<float> sinks(static_cast<std::size_t>(threads) * 64, 1e-3f);
   const double start = now();
   plinth::queue<plinth::Cpu>::current().each_thread(threads, [&](int thread, std::int64_t, std::int64_t) {
-    plinth::cpu::run_job(plinth::instruction_set(), PeakJob{rounds, sinks.data() + thread * 64});
+    plinth::run_job(plinth::instruction_set(), PeakJob{rounds, sinks.data() + thread * 64});
   });
   return threads * PeakJob::flops(rounds) / (now() - start) * 1e-9;
 }

@@ -66,7 +66,7 @@ Reference kept(double probability) {
     const plinth::RandomStream stream{seed, plinth::RandomPurpose::dropout, site};
     std::uint64_t next = 0;
     return Array(in[0].shape, [&](const Shape& index) {
-      const bool lost = stream.word(next++, step * 4096) < probability * 0x1p32;
+      const bool lost = stream.word(next++, step) < probability * 0x1p32;
       return lost ? 0 : in[0].at(index) / (1 - probability);
     });
   };

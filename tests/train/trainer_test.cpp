@@ -191,6 +191,25 @@ TEST_CASE("a part of a model can be frozen") {
   CHECK(model.position_embedding->weight.to_vector() != positions);
 }
 
+TEST_CASE("freezing and unfreezing reach an optimiser that was made before") {
+  Decoder<float> model(config);
+  set_trainable(model.blocks, false);
+  Trainer trainer(model, {.steps = 1, .batch = 2});
+  const auto start = model.blocks[0].feed_forward.up.weight.to_vector();
+  trainer.fit(data());
+  CHECK(model.blocks[0].feed_forward.up.weight.to_vector() == start);
+  set_trainable(model.blocks, true);
+  trainer.fit(data());
+  CHECK(model.blocks[0].feed_forward.up.weight.to_vector() != start);
+
+  const auto batch = data().batch(2, 8, 1, 0);
+  backward(cross_entropy(model(batch.inputs), batch.targets));
+  set_trainable(model, false);
+  const auto frozen = weights(model);
+  AdamW(model).step(0.1);
+  CHECK(weights(model) == frozen);
+}
+
 TEST_CASE("two threads train two models at once") {
   const TrainerOptions options = {.steps = 10, .batch = 2, .learning_rate = 1e-2};
   auto other = config;

@@ -61,7 +61,7 @@ struct OperationNode final : GradientNode<typename Output::element, typename Out
   Shape input_shapes[sizeof...(Inputs)];
 
   OperationNode(Op&& recorded, const Inputs&... x) : op(std::move(recorded)), input_shapes{x.shape()...} {
-    (this->inputs.push_back(node_of(x)), ...);
+    (this->inputs.push_back(wanted_node(x)), ...);
   }
   const char* name() const override { return Op::name; }
 

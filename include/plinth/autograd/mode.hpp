@@ -32,9 +32,11 @@ class TrainingScope {
  public:
   TrainingScope(std::uint64_t seed, std::int64_t step, std::int64_t micro_step = 0, std::int64_t rank = 0)
       : seed_(seed), before_(current_) {
-    // Philox needs distinct counters only: step and micro-step share one word, ranks move the key.
-    seed_ += static_cast<std::uint64_t>(rank) * 0x9E3779B97F4A7C15u;
-    clock_ = Tensor<std::int32_t, D>({1}, {static_cast<std::int32_t>((step * 4096 + micro_step) & 0x7fffffff)});
+    detail::require<ArgumentError>(step >= 0 && step < std::int64_t{1} << 31, "training: step ", step,
+                                   " is outside [0, 2^31)");
+    // The step is the counter; micro-steps and ranks move the key, each by an odd number of its own.
+    seed_ += static_cast<std::uint64_t>(rank) * 0x9E3779B97F4A7C15u + static_cast<std::uint64_t>(micro_step) * 0xD1B54A32D192ED03u;
+    clock_ = Tensor<std::int32_t, D>({1}, {static_cast<std::int32_t>(step)});
     current_ = this;
   }
   ~TrainingScope() { current_ = before_; }
@@ -44,7 +46,7 @@ class TrainingScope {
   /// The innermost scope of this thread, or null.
   static const TrainingScope* current() { return current_; }
   RandomStream stream(std::uint32_t site) const { return {seed_, RandomPurpose::dropout, site}; }
-  /// One word in device memory that changes from micro-step to micro-step.
+  /// The step, in device memory.
   const Tensor<std::int32_t, D>& clock() const { return clock_; }
 
  private:

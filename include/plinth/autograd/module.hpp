@@ -119,7 +119,7 @@ template <ModelPart M>
 std::vector<std::string> unreached(const M& model) {
   std::vector<std::string> names;
   for_each_parameter(model, [&](const std::string& name, const auto& x) {
-    if (detail::TensorAccess::link(x) && !gradient(x).defined()) names.push_back(name);
+    if (detail::wanted_node(x) && !gradient(x).defined()) names.push_back(name);
   });
   return names;
 }

@@ -34,6 +34,9 @@ struct Node {
   virtual void forget() = 0;
   virtual const char* name() const = 0;
 
+  virtual bool is_leaf() const { return false; }
+
+  bool wanted = true;  // false: a leaf that gathers no gradient for now
   std::uint64_t order;  // nodes of all threads are numbered as they are made, so an input's number is lower
   std::vector<std::shared_ptr<Node>> inputs;  // null where the input needs no gradient
 
@@ -86,9 +89,11 @@ template <class T, class D>
 struct Leaf final : GradientNode<T, D> {
   /// After a backward pass the slot owns its memory, so that clipping may scale it in place.
   void run() override {
+    if (!this->wanted) this->gradient = {};
     if (this->gradient.defined()) this->gradient = this->owned(std::move(this->gradient));
   }
   const char* name() const override { return "leaf"; }
+  bool is_leaf() const override { return true; }
 };
 
 template <class T, class D>
@@ -96,22 +101,35 @@ std::shared_ptr<GradientNode<T, D>> node_of(const Tensor<T, D>& x) {
   return std::static_pointer_cast<GradientNode<T, D>>(TensorAccess::link(x));
 }
 
+/// The node that x's gradient goes to; null where none is wanted.
+template <class T, class D>
+std::shared_ptr<GradientNode<T, D>> wanted_node(const Tensor<T, D>& x) {
+  auto node = node_of(x);
+  return node && node->wanted ? node : nullptr;
+}
+
 }  // namespace detail
 
 /// Whether operations on x are recorded: it is a leaf that wants a gradient, or was computed from one.
 template <class T, class D>
 bool needs_gradient(const Tensor<T, D>& x) {
-  return detail::recording && detail::TensorAccess::link(x) != nullptr;
+  return detail::recording && detail::wanted_node(x) != nullptr;
 }
 
-/// From now on gradients of x are gathered (or, with false, no longer). Handles copied from x afterwards share the
-/// slot.  PyTorch: x.requires_grad_().
+/// From now on gradients of x are gathered (or, with false, no longer; what was gathered is forgotten). Copies of x
+/// share its slot and so the decision; with false, the result of an operation loses its history.
+/// PyTorch: x.requires_grad_().
 template <Real T, class D>
 void require_gradient(Tensor<T, D>& x, bool wanted = true) {
   auto& link = detail::TensorAccess::link(x);
-  if (!wanted) link.reset();
-  if (wanted && !link)
-    link = std::shared_ptr<detail::GradientNode<T, D>>(std::make_shared<detail::Leaf<T, D>>());
+  auto node = detail::node_of(x);
+  const bool leaf = node && node->is_leaf();
+  if (!node || (!wanted && !leaf)) {
+    node = std::make_shared<detail::Leaf<T, D>>();
+    link = node;
+  }
+  if (!wanted) node->gradient = {};
+  node->wanted = wanted;
 }
 
 /// The gradient gathered for x so far, in x's shape; undefined when there is none.  PyTorch: x.grad.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The CUDA backend: kernels<Cuda> joins the structs of kernels/cuda/.
+// The CUDA backend: kernels<Cuda> joins the structs of kernels/cuda/. So far it has the part of the contract that is
+// asserted below; no model runs on it yet.
 #pragma once
 
 #include <plinth/kernels/contract.hpp>

@@ -12,7 +12,8 @@ namespace plinth {
 
 enum class PositionKind { learned, rotary };
 
-/// Sizes and kinds of a Decoder. The defaults are GPT-2's shape; sizes left at 0 follow from the others.
+/// Sizes and kinds of a Decoder. The defaults are GPT-2's shape; key_heads and feed_forward follow from the others
+/// when left at 0.
 struct DecoderConfig {
   std::int64_t vocabulary = 0, context = 0, hidden = 0, layers = 0, heads = 0;
   std::int64_t key_heads = 0;     // 0: as heads

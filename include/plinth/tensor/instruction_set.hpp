@@ -42,35 +42,52 @@ inline InstructionSet instruction_set() {
 #if defined(__x86_64__) && defined(__GNUC__)
 namespace detail {
 
-template <class F>
+template <class Job>
 #ifdef __clang__
 [[gnu::target("avx512f,avx512vl,avx512bw,avx512dq,avx2,fma"), gnu::flatten]]
 #else  // GCC takes half of a 512-bit register unless told otherwise
 [[gnu::target("avx512f,avx512vl,avx512bw,avx512dq,avx2,fma,prefer-vector-width=512"), gnu::flatten]]
 #endif
-void run_avx512(const F& body) {
-  body();
+void run_avx512(const Job& job) {
+  job.template run<InstructionSet::avx512>();
 }
-template <class F>
-[[gnu::target("avx2,fma"), gnu::flatten]] void run_avx2(const F& body) {
-  body();
+template <class Job>
+[[gnu::target("avx2,fma"), gnu::flatten]] void run_avx2(const Job& job) {
+  job.template run<InstructionSet::avx2>();
 }
 
 }  // namespace detail
 #endif
 
-/// Calls body(), compiled for the set in use: everything it calls is inlined into a function of that target, so that
-/// its plain loops become wide vector code without any compiler flag. Bodies hold no intrinsics and no OpenMP pragma.
+/// Calls job.run<set>() with everything it calls inlined into a function compiled for that set, so that its plain loops
+/// become wide vector code without any compiler flag. Jobs hold no intrinsics in lambdas and no OpenMP pragma.
+template <class Job>
+void run_job(InstructionSet set, const Job& job) {
+#if defined(__x86_64__) && defined(__GNUC__)
+  if (set == InstructionSet::avx512) return detail::run_avx512(job);
+  if (set == InstructionSet::avx2) return detail::run_avx2(job);
+#endif
+  (void)set;
+  job.template run<InstructionSet::baseline>();
+}
+
+namespace detail {
+
+template <class F>
+struct BodyJob {
+  const F& body;
+  template <InstructionSet>
+  void run() const {
+    body();
+  }
+};
+
+}  // namespace detail
+
+/// Calls body() compiled for the set in use.
 template <class F>
 void run_vectorised(const F& body) {
-#if defined(__x86_64__) && defined(__GNUC__)
-  switch (instruction_set()) {
-    case InstructionSet::avx512: return detail::run_avx512(body);
-    case InstructionSet::avx2: return detail::run_avx2(body);
-    case InstructionSet::baseline: break;
-  }
-#endif
-  body();
+  run_job(instruction_set(), detail::BodyJob<F>{body});
 }
 
 }  // namespace plinth

@@ -2,6 +2,8 @@
 // The memory pool of a device: every tensor's bytes come from it, are counted, and can be held to a budget.
 #pragma once
 
+#include <algorithm>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -28,7 +30,9 @@ struct memory;
 
 namespace detail {
 
-/// A pool over raw blocks: a released block is kept and handed out again for the same rounded size.
+/// A pool over raw blocks: a released block is kept and handed out again for the same rounded size. Sizes are rounded to
+/// sixteen classes for each power of two, and no more is kept than was ever in use, so that sequences of growing sizes do
+/// not pile up blocks that nobody asks for again.
 template <class Source>
 class Pool {
  public:
@@ -45,8 +49,10 @@ class Pool {
     if (!kept.empty()) {
       block = kept.back();
       kept.pop_back();
+      kept_ -= size;
     } else {
       kept.reserve(1);
+      if (kept_ > budget_ - use_.current - size) release_kept();
       block = Source::allocate(size);
       if (!block) {
         release_kept();
@@ -56,6 +62,7 @@ class Pool {
     }
     use_.current += size;
     if (use_.current > use_.peak) use_.peak = use_.current;
+    if (use_.current > most_) most_ = use_.current;
     return block;
   }
 
@@ -66,6 +73,8 @@ class Pool {
     use_.current -= size;
     try {
       free_[size].push_back(block);
+      kept_ += size;
+      if (kept_ > most_) release_kept();
     } catch (...) {
       Source::release(block);
     }
@@ -91,7 +100,7 @@ class Pool {
 
  private:
   static std::size_t rounded(std::size_t bytes) {
-    const std::size_t step = bytes < 4096 ? 64 : 4096;
+    const std::size_t step = std::max<std::size_t>(64, std::bit_floor(bytes) / 16);
     require<MemoryError>(bytes <= std::numeric_limits<std::size_t>::max() - step, "memory size overflows");
     return bytes == 0 ? 64 : (bytes + step - 1) / step * step;
   }
@@ -99,11 +108,13 @@ class Pool {
     for (auto& [size, blocks] : free_)
       for (void* block : blocks) Source::release(block);
     free_.clear();
+    kept_ = 0;
   }
 
   std::mutex mutex_;
   std::map<std::size_t, std::vector<void*>> free_;
   MemoryUse use_;
+  std::size_t kept_ = 0, most_ = 0;  // bytes of the blocks in free_; most ever in use
   std::size_t budget_ = std::numeric_limits<std::size_t>::max();
 };
 

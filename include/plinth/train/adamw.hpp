@@ -31,6 +31,7 @@ class AdamW {
     check(settings.weight_decay >= 0, "weight_decay", settings.weight_decay);
     for_each_parameter(model, [&](const std::string& name, Tensor<T, D>& weight) {
       detail::require<ArgumentError>(weight.contiguous(), "adamw: ", name, " has strides ", weight.strides());
+      if (!detail::node_of(weight)) require_gradient(weight, false);  // a slot to share, should it be trained later
       slots_.push_back({weight, zeros<accumulator_t<T>, D>(weight.shape()), zeros<accumulator_t<T>, D>(weight.shape())});
     });
   }

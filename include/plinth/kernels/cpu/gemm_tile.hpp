@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The innermost part of the matrix product: a tile of C held in vector registers, one template for every instruction
-// set, and the call that compiles a job for a set.
+// set.
 #pragma once
 
 #include <algorithm>
@@ -68,28 +68,6 @@ struct RowTiling {
  private:
   std::int64_t height_ = 1, low_height_ = 1;
 };
-
-#if defined(__x86_64__) && defined(__GNUC__)
-template <class Job>
-[[gnu::target("avx512f,avx512vl,avx512bw,avx512dq,avx2,fma"), gnu::flatten]] void run_avx512_job(const Job& job) {
-  job.template run<InstructionSet::avx512>();
-}
-template <class Job>
-[[gnu::target("avx2,fma"), gnu::flatten]] void run_avx2_job(const Job& job) {
-  job.template run<InstructionSet::avx2>();
-}
-#endif
-
-/// Calls job.run<set>() with everything it calls inlined into a function compiled for that set.
-template <class Job>
-void run_job(InstructionSet set, const Job& job) {
-#if defined(__x86_64__) && defined(__GNUC__)
-  if (set == InstructionSet::avx512) return run_avx512_job(job);
-  if (set == InstructionSet::avx2) return run_avx2_job(job);
-#endif
-  (void)set;
-  job.template run<InstructionSet::baseline>();
-}
 
 /// GCC's vector type of `Bytes` bytes. Its values never cross a function call: their ABI depends on the set.
 template <class T, int Bytes>

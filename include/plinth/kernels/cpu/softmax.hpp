@@ -46,9 +46,7 @@ struct CpuSoftmax {
                             const std::int32_t* targets, accumulator_t<T>* log_sum_exp, accumulator_t<T>* loss,
                             accumulator_t<T>* rows_used) {
     using A = accumulator_t<T>;
-    for (std::int64_t r = 0; r < rows; ++r)
-      detail::require<ArgumentError>(targets[r] < columns, "cross_entropy: target ", targets[r], " at row ", r,
-                                     " is outside [0, ", columns, ")");
+    check_targets(rows, columns, targets);
     over_rows(queue, rows, columns, [=](std::int64_t r) {
       const T* row = logits + r * columns;
       const A top = row_max<A>(row, columns);
@@ -71,19 +69,30 @@ struct CpuSoftmax {
                                      const std::int32_t* targets, const accumulator_t<T>* log_sum_exp,
                                      const accumulator_t<T>* rows_used, const accumulator_t<T>* dloss, T* dlogits) {
     using A = accumulator_t<T>;
+    check_targets(rows, columns, targets);
     const A factor = *rows_used > A(0) ? *dloss / *rows_used : A(0);
     over_rows(queue, rows, columns, [=](std::int64_t r) {
       const T* row = logits + r * columns;
       T* to = dlogits + r * columns;
-      const A weight = targets[r] >= 0 ? factor : A(0), shift = log_sum_exp[r];
+      const A weight = factor, shift = log_sum_exp[r];
+      if (targets[r] < 0) {
+        for (std::int64_t i = 0; i < columns; ++i) to[i] = static_cast<T>(A(0));
+        return;
+      }
       const auto probability = [=](std::int64_t i) { return math::exp(static_cast<A>(row[i]) - shift); };
       for (std::int64_t i = 0; i < columns; ++i) to[i] = static_cast<T>(weight * probability(i));
       // 1 is taken off before rounding to T: of a target that is almost sure nothing would be left.
-      if (targets[r] >= 0) to[targets[r]] = static_cast<T>(weight * (probability(targets[r]) - A(1)));
+      to[targets[r]] = static_cast<T>(weight * (probability(targets[r]) - A(1)));
     });
   }
 
  private:
+  static void check_targets(std::int64_t rows, std::int64_t columns, const std::int32_t* targets) {
+    for (std::int64_t r = 0; r < rows; ++r)
+      detail::require<ArgumentError>(targets[r] < columns, "cross_entropy: target ", targets[r], " at row ", r,
+                                     " is outside [0, ", columns, ")");
+  }
+
   template <class A, class T>
   static A row_max(const T* row, std::int64_t columns) {
     return lane_max<A>(columns, -std::numeric_limits<A>::infinity(), [=](std::int64_t i) { return static_cast<A>(row[i]); });
