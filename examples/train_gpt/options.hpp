@@ -13,7 +13,7 @@
 struct Options {
   std::vector<std::string> data;
   std::string run_folder = "runs/train_gpt";
-  // The smaller model learns more in a minute than one of 128 channels does: it sees more text.
+  // The smaller model learns more in the same time than one of 128 channels does: it sees more text.
   plinth::DecoderConfig model = plinth::llama_shape(
       {.vocabulary = 256, .context = 128, .hidden = 96, .layers = 4, .heads = 3, .feed_forward = 256});
   plinth::TrainerOptions training = {.steps = 2500,
