@@ -10,18 +10,44 @@
 
 using namespace plinth;
 
-TEST_CASE("run_vectorised calls its body once") {
-  int calls = 0;
-  run_vectorised([&] { ++calls; });
-  CHECK(calls == 1);
+namespace {
 
-  std::vector<std::int64_t> values(1003);
-  std::int64_t sum = 0;
-  run_vectorised([&] {
+struct SumOfSquares {
+  std::vector<std::int64_t>& values;
+  std::int64_t& sum;
+  template <InstructionSet>
+  void run() const {
     for (std::size_t i = 0; i < values.size(); ++i) values[i] = static_cast<std::int64_t>(i * i);
     for (const std::int64_t value : values) sum += value;
-  });
-  CHECK(sum == 1002 * 1003 * 2005 / 6);
+  }
+};
+
+}  // namespace
+
+TEST_CASE("run_job calls its job once, whatever the set") {
+  for (const InstructionSet set : {InstructionSet::baseline, instruction_set()}) {
+    std::vector<std::int64_t> values(1003);
+    std::int64_t sum = 0;
+    run_job(set, SumOfSquares{values, sum});
+    CHECK(sum == 1002 * 1003 * 2005 / 6);
+  }
+}
+
+TEST_CASE("a wish for an instruction set is granted or refused in clear words") {
+  using detail::wished_instruction_set;
+  CHECK(wished_instruction_set(InstructionSet::avx2, nullptr) == InstructionSet::avx2);
+  CHECK(wished_instruction_set(InstructionSet::avx512, "baseline") == InstructionSet::baseline);
+  CHECK(wished_instruction_set(InstructionSet::avx512, "avx2") == InstructionSet::avx2);
+  CHECK(wished_instruction_set(InstructionSet::avx512, "avx512") == InstructionSet::avx512);
+  for (const char* wish : {"avx512", "AVX2", "sse", ""})
+    try {
+      wished_instruction_set(InstructionSet::avx2, wish);
+      FAIL("accepted: " << wish);
+    } catch (const ArgumentError& error) {
+      const std::string text = error.what();
+      CHECK(text.find("\"" + std::string(wish) + "\"") != std::string::npos);
+      CHECK(text.find("at most avx2") != std::string::npos);
+    }
 }
 
 TEST_CASE("the instruction set is one the processor has, or the one asked for") {

@@ -5,6 +5,8 @@
 #include <cstdlib>
 #include <string_view>
 
+#include <plinth/tensor/error.hpp>
+
 namespace plinth {
 
 /// Instruction sets the CPU kernels are compiled for.
@@ -12,30 +14,36 @@ enum class InstructionSet { baseline, avx2, avx512 };
 
 namespace detail {
 
-inline InstructionSet detect_instruction_set() {
+/// The widest set this processor has.
+inline InstructionSet widest_instruction_set() {
 #if defined(__x86_64__) && defined(__GNUC__)
   __builtin_cpu_init();
-  InstructionSet found = InstructionSet::baseline;
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) found = InstructionSet::avx2;
-  if (found == InstructionSet::avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
-      __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq"))
-    found = InstructionSet::avx512;
-  if (const char* wish = std::getenv("PLINTH_INSTRUCTION_SET")) {
-    if (std::string_view(wish) == "baseline") return InstructionSet::baseline;
-    if (std::string_view(wish) == "avx2" && found >= InstructionSet::avx2) return InstructionSet::avx2;
-  }
-  return found;
+  if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) return InstructionSet::baseline;
+  const bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
+                      __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq");
+  return avx512 ? InstructionSet::avx512 : InstructionSet::avx2;
 #else
   return InstructionSet::baseline;
 #endif
 }
 
+/// The set called `wish` if it is no wider than `widest`, and `widest` without a wish. Throws ArgumentError.
+inline InstructionSet wished_instruction_set(InstructionSet widest, const char* wish) {
+  if (!wish) return widest;
+  constexpr std::string_view names[] = {"baseline", "avx2", "avx512"};
+  for (int set = 0; set <= static_cast<int>(widest); ++set)
+    if (names[set] == wish) return InstructionSet(set);
+  fail<ArgumentError>("PLINTH_INSTRUCTION_SET is \"", wish, "\", but must be baseline, avx2 or avx512 and at most ",
+                      names[static_cast<int>(widest)], ", the widest this processor has");
+}
+
 }  // namespace detail
 
 /// The set in use: the widest this processor has, or a narrower one named by the environment variable
-/// PLINTH_INSTRUCTION_SET (baseline, avx2, avx512).
+/// PLINTH_INSTRUCTION_SET (baseline, avx2, avx512). Throws ArgumentError when it names no set of this processor.
 inline InstructionSet instruction_set() {
-  static const InstructionSet chosen = detail::detect_instruction_set();
+  static const InstructionSet chosen =
+      detail::wished_instruction_set(detail::widest_instruction_set(), std::getenv("PLINTH_INSTRUCTION_SET"));
   return chosen;
 }
 
@@ -62,32 +70,13 @@ template <class Job>
 /// Calls job.run<set>() with everything it calls inlined into a function compiled for that set, so that its plain loops
 /// become wide vector code without any compiler flag. Jobs hold no intrinsics in lambdas and no OpenMP pragma.
 template <class Job>
-void run_job(InstructionSet set, const Job& job) {
+[[gnu::noinline]] void run_job(InstructionSet set, const Job& job) {
 #if defined(__x86_64__) && defined(__GNUC__)
   if (set == InstructionSet::avx512) return detail::run_avx512(job);
   if (set == InstructionSet::avx2) return detail::run_avx2(job);
 #endif
   (void)set;
   job.template run<InstructionSet::baseline>();
-}
-
-namespace detail {
-
-template <class F>
-struct BodyJob {
-  const F& body;
-  template <InstructionSet>
-  void run() const {
-    body();
-  }
-};
-
-}  // namespace detail
-
-/// Calls body() compiled for the set in use.
-template <class F>
-void run_vectorised(const F& body) {
-  run_job(instruction_set(), detail::BodyJob<F>{body});
 }
 
 }  // namespace plinth

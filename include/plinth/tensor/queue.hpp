@@ -15,6 +15,21 @@
 
 namespace plinth {
 
+namespace detail {
+
+/// body(i) for i in [begin, end), as a job for run_job.
+template <class F>
+struct LoopJob {
+  const F& body;
+  std::int64_t begin, end;
+  template <InstructionSet>
+  void run() const {
+    for (std::int64_t i = begin; i < end; ++i) body(i);
+  }
+};
+
+}  // namespace detail
+
 /// Where kernels of device D run, in order. A backend specialises it; every specialisation has
 /// static current() and synchronize().
 template <class D>
@@ -52,28 +67,18 @@ class queue<Cpu> {
   /// set. What a block computes must not depend on the number of threads. body must not throw, allocate or call back.
   template <class F>
   void parallel(std::int64_t blocks, const F& body) {
+    const InstructionSet set = instruction_set();
     each_thread(blocks, [&](int, std::int64_t begin, std::int64_t end) {
-      run_vectorised([&] {
-        for (std::int64_t i = begin; i < end; ++i) body(i);
-      });
+      run_job(set, detail::LoopJob<F>{body, begin, end});
     });
   }
 
   /// Calls body(thread, begin, end) once per thread with its share of [0, blocks); no target attribute is applied.
   template <class F>
   void each_thread(std::int64_t blocks, const F& body) {
-#ifdef _OPENMP
-    const int count = static_cast<int>(blocks < threads() ? blocks : threads());
-    if (count > 1) {
-#pragma omp parallel num_threads(count)
-      {
-        const std::int64_t thread = omp_get_thread_num(), total = omp_get_num_threads();
-        body(static_cast<int>(thread), blocks * thread / total, blocks * (thread + 1) / total);
-      }
-      return;
-    }
-#endif
-    if (blocks > 0) body(0, std::int64_t{0}, blocks);
+    fork(blocks, &body, [](const void* data, int thread, std::int64_t begin, std::int64_t end) {
+      (*static_cast<const F*>(data))(thread, begin, end);
+    });
   }
 
   /// At least `bytes` bytes, 64-byte aligned, valid until the next call. Throws MemoryError.
@@ -89,6 +94,22 @@ class queue<Cpu> {
   }
 
  private:
+  /// each_thread for a body whose type is erased: one parallel region serves all, which compiles faster than one for each.
+  void fork(std::int64_t blocks, const void* data, void (*body)(const void*, int, std::int64_t, std::int64_t)) {
+#ifdef _OPENMP
+    const int count = static_cast<int>(blocks < threads() ? blocks : threads());
+    if (count > 1) {
+#pragma omp parallel num_threads(count)
+      {
+        const std::int64_t thread = omp_get_thread_num(), total = omp_get_num_threads();
+        body(data, static_cast<int>(thread), blocks * thread / total, blocks * (thread + 1) / total);
+      }
+      return;
+    }
+#endif
+    if (blocks > 0) body(data, 0, 0, blocks);
+  }
+
   void* scratch_ = nullptr;
   std::size_t scratch_bytes_ = 0;
 };

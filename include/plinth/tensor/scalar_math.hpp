@@ -72,18 +72,18 @@ PLINTH_HD inline float gaussian(float t) {
 /// P(X > t) of the standard normal distribution, t >= 0: exp(-t^2 / 2) times a rational minimax fit on [0, 15] with
 /// positive coefficients (relative error 6e-9). Beyond, the result is below the smallest float.
 PLINTH_HD inline float normal_tail(float t) {
-  t = select(t > 15.0f, 15.0f, t);
+  const float s = select(t > 15.0f, 15.0f, t);
   float p = 4.15342504e-3f;
-  p = p * t + 4.08823504e-2f;
-  p = p * t + 1.83972608e-1f;
-  p = p * t + 4.39287860e-1f;
-  p = p * t + 5.00000003e-1f;
+  p = p * s + 4.08823504e-2f;
+  p = p * s + 1.83972608e-1f;
+  p = p * s + 4.39287860e-1f;
+  p = p * s + 5.00000003e-1f;
   float q = 1.04109810e-2f;
-  q = q * t + 1.02482971e-1f;
-  q = q * t + 4.71417897e-1f;
-  q = q * t + 1.20556229f;
-  q = q * t + 1.67646073f;
-  q = q * t + 1.0f;
+  q = q * s + 1.02482971e-1f;
+  q = q * s + 4.71417897e-1f;
+  q = q * s + 1.20556229f;
+  q = q * s + 1.67646073f;
+  q = q * s + 1.0f;
   return gaussian(t) * (p / q);
 }
 
