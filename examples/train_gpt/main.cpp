@@ -51,18 +51,15 @@ void train(Model& model, const SplitText& text, const plinth::TrainerOptions& op
   const auto start = clock::now();
   ProgressLine progress(options.steps);
   plinth::Trainer trainer(model, options);
-  trainer.fit(data, [&](const plinth::TrainingStep<Model>& report) {
+  trainer.fit(data, [&](const plinth::TrainingStep& report) {
     const std::int64_t step = report.step + 1;
-    const double loss = report.loss.item(), norm = report.gradient_norm.item();
-    plinth::detail::require<plinth::Error>(std::isfinite(loss) && std::isfinite(norm), "step ", step, ": the loss is ",
-                                           loss, " and its gradient ", norm, ": lower --learning-rate");
-    log.write(step, loss, report.learning_rate, norm);
+    log.write(step, report.loss, report.learning_rate, report.gradient_norm);
     if (step % measure_every == 0) log.held_out.add(step, quick_held_out(model, held_out));
     const double seconds = std::chrono::duration<double>(clock::now() - start).count();
     progress.show({.step = step,
-                   .loss = bits(loss),
+                   .loss = bits(report.loss),
                    .learning_rate = report.learning_rate,
-                   .gradient_norm = norm,
+                   .gradient_norm = report.gradient_norm,
                    .tokens_per_second = tokens_per_step * static_cast<double>(step) / seconds});
     return !guard.interrupted();
   });

@@ -48,7 +48,7 @@ echo small > empty/file
 expect 1 "the text has 6 bytes, too few for a context of 128" --data empty
 expect 1 "text: the folder cannot be made" --data text --run-folder text $tiny
 expect 1 "text/run: the folder cannot be made" --data text --run-folder text/run $tiny
-expect 1 "lower --learning-rate" --data text --run-folder run --steps 50 --warmup 0 $tiny --learning-rate 10 --weight-decay 100
+expect 1 "is not finite; the weights are those before this step: lower the learning rate" --data text --run-folder run --steps 50 --warmup 0 $tiny --learning-rate 10 --weight-decay 100
 if [ -e /dev/full ]; then
   rm -f run/log.jsonl; ln -s /dev/full run/log.jsonl
   expect 1 "run/log.jsonl: cannot be written: No space left" --data text --run-folder run --steps 3 $tiny

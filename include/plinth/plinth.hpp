@@ -36,10 +36,13 @@
 #include <plinth/position/rope.hpp>
 #include <plinth/tensor/print.hpp>
 #include <plinth/tensor/tensor.hpp>
-#include <plinth/train/adamw.hpp>
+#include <plinth/train/adam.hpp>
 #include <plinth/train/clip.hpp>
+#include <plinth/train/non_finite.hpp>
 #include <plinth/train/read_text.hpp>
+#include <plinth/train/optimizer.hpp>
 #include <plinth/train/schedule.hpp>
+#include <plinth/train/sgd.hpp>
 #include <plinth/train/token_windows.hpp>
 #include <plinth/train/trainer.hpp>
 #include <plinth/train/vocabulary.hpp>

@@ -109,17 +109,32 @@ struct PlainElements {
     }
   }
   template <class T>
-  static void adamw(Queue&, Count n, const AdamWSettings& s, const accumulator_t<T>* step_values,
-                    const accumulator_t<T>* gradient, accumulator_t<T>* first, accumulator_t<T>* second, T* weight) {
+  static void sgd(Queue&, Count n, const SgdSettings& s, double rate_factor, const accumulator_t<T>* step_values,
+                  const accumulator_t<T>* gradient, accumulator_t<T>* velocity, T* weight) {
     using A = accumulator_t<T>;
-    for (Count i = 0; i < n; ++i) {
-      const double g = static_cast<double>(gradient[i]), rate = static_cast<double>(step_values[0]);
+    for (Count i = 0; i < n && step_values[1] != A(0); ++i) {
+      const double w = static_cast<double>(weight[i]), g = static_cast<double>(gradient[i]) + s.weight_decay * w;
+      const double v = s.momentum * (velocity ? static_cast<double>(velocity[i]) : 0) + g;
+      if (velocity) velocity[i] = static_cast<A>(v);
+      const double direction = s.nesterov ? g + s.momentum * v : v;
+      weight[i] = static_cast<T>(static_cast<A>(w - static_cast<double>(step_values[0]) * rate_factor * direction));
+    }
+  }
+  template <class T>
+  static void adam(Queue&, Count n, const AdamSettings& s, bool decoupled, double rate_factor,
+                   const accumulator_t<T>* step_values, const accumulator_t<T>* gradient, accumulator_t<T>* first,
+                   accumulator_t<T>* second, T* weight) {
+    using A = accumulator_t<T>;
+    const double rate = static_cast<double>(step_values[0]) * rate_factor;
+    for (Count i = 0; i < n && step_values[1] != A(0); ++i) {
+      const double w = static_cast<double>(weight[i]);
+      const double g = static_cast<double>(gradient[i]) + (decoupled ? 0 : s.weight_decay * w);
       const double m = s.beta1 * static_cast<double>(first[i]) + (1 - s.beta1) * g;
       const double v = s.beta2 * static_cast<double>(second[i]) + (1 - s.beta2) * g * g;
       first[i] = static_cast<A>(m);
       second[i] = static_cast<A>(v);
-      const double update = m / static_cast<double>(step_values[1]) / (std::sqrt(v / static_cast<double>(step_values[2])) + s.epsilon);
-      weight[i] = static_cast<T>(static_cast<A>(static_cast<double>(weight[i]) * (1 - rate * s.weight_decay) - rate * update));
+      const double update = m / static_cast<double>(step_values[2]) / (std::sqrt(v / static_cast<double>(step_values[3])) + s.epsilon);
+      weight[i] = static_cast<T>(static_cast<A>(w - (decoupled ? rate * s.weight_decay * w : 0) - rate * update));
     }
   }
 };

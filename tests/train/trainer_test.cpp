@@ -8,6 +8,7 @@
 #include <vector>
 
 #include <plinth/models/decoder.hpp>
+#include <plinth/train/sgd.hpp>
 
 #include "catch.hpp"
 #include "kernels/numbers.hpp"
@@ -41,7 +42,7 @@ std::vector<float> train(const DecoderConfig& model_config, const TrainerOptions
   Decoder<float> model(model_config);
   std::vector<float> all;
   Trainer trainer(model, options);
-  trainer.fit(data(), [&](const TrainingStep<Decoder<float>>& report) { all.push_back(report.loss.item()); });
+  trainer.fit(data(), [&](const TrainingStep& report) { all.push_back(static_cast<float>(report.loss)); });
   const auto w = weights(model);
   all.insert(all.end(), w.begin(), w.end());
   return all;
@@ -78,12 +79,12 @@ TEST_CASE("the trainer reports each step and the loss falls") {
   Decoder<float> model(config);
   std::vector<float> losses;
   Trainer trainer(model, {.steps = 120, .batch = 8, .learning_rate = 1e-2, .final_learning_rate = 1e-3, .warmup_steps = 10});
-  trainer.fit(data(), [&](const TrainingStep<Decoder<float>>& report) {
+  trainer.fit(data(), [&](const TrainingStep& report) {
     CHECK(report.step == static_cast<std::int64_t>(losses.size()));
-    CHECK(report.gradient_norm.item() > 0);
+    CHECK(report.gradient_norm > 0);
     if (report.step == 0) CHECK(report.learning_rate == Approx(1e-2 / 11));
     if (report.step == 10) CHECK(report.learning_rate == Approx(1e-2));
-    losses.push_back(report.loss.item());
+    losses.push_back(static_cast<float>(report.loss));
   });
   REQUIRE(losses.size() == 120);
   CHECK(losses.front() == Approx(std::log(7.0)).margin(0.05));
@@ -100,13 +101,15 @@ TEST_CASE("the trainer is the loop by hand") {
   const CosineSchedule rate{1e-2, 0, 2, 4};
   const auto windows = data();
   for (std::int64_t step = 0; step < 4; ++step) {
+    float mean = 0;
     for (std::int64_t micro = 0; micro < 2; ++micro) {
       const TrainingScope<Cpu> training(9, step, micro);
       const auto batch = windows.batch(3, 6, 9, step, micro);
-      const auto loss = cross_entropy(model(batch.inputs), batch.targets);
-      backward(loss * 0.5);
-      if (micro == 1) losses.push_back(loss.item());
+      const auto loss = cross_entropy(model(batch.inputs), batch.targets) * 0.5;
+      backward(loss);
+      mean += loss.item();
     }
+    losses.push_back(mean);
     clip_gradient_norm(model, 0.5);
     optimizer.step(rate(step));
     clear_gradients(model);
@@ -153,7 +156,7 @@ TEST_CASE("the trainer refuses options out of range") {
   refuses("batch is -1", [](auto& o) { o.batch = -1; });
   refuses("accumulation is 0", [](auto& o) { o.accumulation = 0; });
   refuses("context is -3", [](auto& o) { o.context = -3; });
-  refuses("context 9 is longer than the model's, 8", [](auto& o) { o.context = 9; });
+  refuses("report_every is 0", [](auto& o) { o.report_every = 0; });
   refuses("warmup_steps 1001 is outside [0, steps]", [](auto& o) { o.warmup_steps = 1001; });
   refuses("warmup_steps -1", [](auto& o) { o.warmup_steps = -1; });
   refuses("learning rates -0.1 and 0", [](auto& o) { o.learning_rate = -0.1; });
@@ -176,6 +179,8 @@ TEST_CASE("data without a window is refused") {
   Decoder<float> model(config);
   Trainer trainer(model, {.steps = 1, .batch = 2});
   CHECK_THROWS_AS(trainer.fit(TokenWindows({1, 2, 3})), ArgumentError);
+  Trainer longer(model, {.steps = 1, .batch = 2, .context = 9});
+  CHECK_THROWS_WITH(longer.fit(data()), Contains("longer than the context of 8"));
   CHECK_THROWS_AS(trainer.fit(TokenWindows(std::vector<std::int32_t>(20, 7))), ArgumentError);  // no such token
 }
 
@@ -194,9 +199,9 @@ TEST_CASE("a part of a model can be frozen") {
 TEST_CASE("freezing and unfreezing reach an optimiser that was made before") {
   Decoder<float> model(config);
   set_trainable(model.blocks, false);
-  Trainer trainer(model, {.steps = 1, .batch = 2});
+  Trainer trainer(model, {.steps = 2, .batch = 2});
   const auto start = model.blocks[0].feed_forward.up.weight.to_vector();
-  trainer.fit(data());
+  trainer.fit(data(), [](const TrainingStep&) { return false; });
   CHECK(model.blocks[0].feed_forward.up.weight.to_vector() == start);
   set_trainable(model.blocks, true);
   trainer.fit(data());
@@ -208,6 +213,56 @@ TEST_CASE("freezing and unfreezing reach an optimiser that was made before") {
   const auto frozen = weights(model);
   AdamW(model).step(0.1);
   CHECK(weights(model) == frozen);
+}
+
+TEST_CASE("fit goes on where it stopped, and a restored run where another was") {
+  const TrainerOptions options = {.steps = 7, .batch = 2, .accumulation = 2, .learning_rate = 1e-2, .warmup_steps = 2};
+  const auto whole = train(config, options);
+  const auto until = [](std::int64_t step) { return [step](const TrainingStep& report) { return report.step + 1 < step; }; };
+  Decoder<float> model(config), other(config);
+  Trainer trainer(model, options), later(other, options);
+  trainer.fit(data(), until(3));
+  CHECK(trainer.state().next_step == 3);
+  CHECK(trainer.state().seed == options.seed);
+  CHECK(trainer.optimizer().steps() == 3);
+  trainer.fit(data(), until(5));
+
+  copy_state(model, other);
+  copy_state(trainer.optimizer(), later.optimizer());
+  later.optimizer().set_steps(trainer.optimizer().steps());
+  later.restore(trainer.state());
+  for (Trainer<Decoder<float>>* each : {&trainer, &later}) each->fit(data());
+  CHECK(weights(model) == std::vector<float>(whole.begin() + 7, whole.end()));
+  CHECK(weights(other) == weights(model));
+  trainer.fit(data());  // nothing is left
+  CHECK(weights(other) == weights(model));
+  CHECK_THROWS_WITH(later.restore({.next_step = 8, .seed = 1}), "trainer: the run was at step 8, outside [0, 7]");
+  CHECK_THROWS_WITH(later.restore({.next_step = 3, .seed = 2}), "trainer: the run had seed 2, not 1");
+}
+
+TEST_CASE("any loss, optimiser and schedule") {
+  const TrainerOptions options = {.steps = 3, .batch = 2, .accumulation = 2, .clip_norm = 1e9, .seed = 5};
+  Decoder<float> model(config), by_hand(config);
+  Trainer trainer(model, options, Sgd(model, {.momentum = 0.9}), [](std::int64_t step) { return 0.1 * static_cast<double>(step); });
+  const auto loss = [](const Decoder<float>& of, std::uint64_t seed, std::int64_t step, std::int64_t micro) {
+    const auto tokens = data().batch(4, 8, seed, step, micro).inputs;
+    return cross_entropy(of(tokens), tokens);
+  };
+  std::vector<double> rates;
+  trainer.fit([&](const MicroStep& at) { return loss(model, at.seed, at.step, at.micro_step); },
+              [&](const TrainingStep& report) { rates.push_back(report.learning_rate); });
+  CHECK(rates == std::vector<double>{0, 0.1, 0.2});
+  Sgd optimizer(by_hand, {.momentum = 0.9});
+  for (std::int64_t step = 0; step < 3; ++step) {
+    for (std::int64_t micro = 0; micro < 2; ++micro) {
+      const TrainingScope<Cpu> training(5, step, micro);
+      backward(loss(by_hand, 5, step, micro) * 0.5);
+    }
+    clip_gradient_norm(by_hand, 1e9);
+    optimizer.step(rates[static_cast<std::size_t>(step)]);
+    clear_gradients(by_hand);
+  }
+  CHECK(weights(model) == weights(by_hand));
 }
 
 TEST_CASE("two threads train two models at once") {

@@ -94,11 +94,33 @@ void for_each_parameter(M& model, F&& f) {
   });
 }
 
-/// The number of elements in all parameters.
+/// The same, once for each parameter: one that visit names again, sharing its memory, goes by its first name.
+/// Throws ArgumentError when the two share memory without sharing a gradient.  PyTorch: module.named_parameters().
+template <ModelPart M, class F>
+void for_each_distinct_parameter(M& model, F&& f) {
+  struct Seen {
+    const void *memory, *node;
+    std::string name;
+  };
+  std::vector<Seen> all;
+  for_each_parameter(model, [&](const std::string& name, auto& x) {
+    const void* const node = detail::TensorAccess::link(x).get();
+    for (const Seen& seen : all) {
+      if (seen.memory != x.data() || x.count() == 0) continue;
+      detail::require<ArgumentError>(seen.node == node, "parameters ", seen.name, " and ", name, " share memory but not a ",
+                                     "gradient: call require_gradient on the one before it is copied to the other");
+      return;
+    }
+    all.push_back({x.data(), node, name});
+    f(name, x);
+  });
+}
+
+/// The number of elements in all parameters; a parameter with two names counts once.
 template <ModelPart M>
 std::int64_t parameter_count(const M& model) {
   std::int64_t count = 0;
-  for_each_parameter(model, [&](const std::string&, const auto& x) { count += x.count(); });
+  for_each_distinct_parameter(model, [&](const std::string&, const auto& x) { count += x.count(); });
   return count;
 }
 

@@ -57,9 +57,15 @@ struct RotaryShape {
   bool inverse = false;
 };
 
-/// Constants of AdamW; what changes from step to step is read from device memory.
-struct AdamWSettings {
-  double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, weight_decay = 0.0;
+/// Constants of stochastic gradient descent; what changes from step to step is read from device memory.
+struct SgdSettings {
+  double momentum = 0, weight_decay = 0;
+  bool nesterov = false;
+};
+
+/// Constants of Adam and AdamW; what changes from step to step is read from device memory.
+struct AdamSettings {
+  double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, weight_decay = 0;
 };
 
 }  // namespace plinth

@@ -149,12 +149,20 @@ template <class K, class D, class T>
 concept Rotate = requires(queue<D>& q, const RotaryShape& shape, const T* x, const std::int32_t* positions,
                           const accumulator_t<T>* table, T* y) { K::rotate(q, shape, x, positions, table, y); };
 
-/// One AdamW update of weight with moments first and second. step_values: learning rate, 1 - beta1^t, 1 - beta2^t.
+/// One update of weight; nothing changes where step_values[1] is 0.
+/// sgd, with step_values {learning rate, proceed} and velocity null without momentum:
+///   g += decay w;  v = momentum v + g;  w -= rate (nesterov ? g + momentum v : v)
+/// adam, with moments first (m) and second (v) and step_values {learning rate, proceed, 1 - beta1^t, 1 - beta2^t}:
+///   decoupled: w -= rate decay w, else g += decay w;  m = beta1 m + (1 - beta1) g;  v = beta2 v + (1 - beta2) g^2;
+///   w -= rate (m / (1 - beta1^t)) / (sqrt(v / (1 - beta2^t)) + epsilon)
+/// where rate = rate_factor step_values[0].
 template <class K, class D, class T>
-concept AdamW = requires(queue<D>& q, Count n, const AdamWSettings& settings, const accumulator_t<T>* step_values,
-                         const accumulator_t<T>* gradient, accumulator_t<T>* first, accumulator_t<T>* second, T* weight) {
-  K::adamw(q, n, settings, step_values, gradient, first, second, weight);
-};
+concept Optimizer =
+    requires(queue<D>& q, Count n, const SgdSettings& sgd, const AdamSettings& adam, double rate_factor,
+             const accumulator_t<T>* step_values, const accumulator_t<T>* gradient, accumulator_t<T>* state, T* weight) {
+      K::sgd(q, n, sgd, rate_factor, step_values, gradient, state, weight);
+      K::adam(q, n, adam, true, rate_factor, step_values, gradient, state, state, weight);
+    };
 
 }  // namespace contract
 
@@ -166,7 +174,7 @@ concept RequiredKernels =
     contract::Binary<K, D, T> && contract::ReduceSum<K, D, T> && contract::SquaredNorm<K, D, T> &&
     contract::Gemm<K, D, T> && contract::Softmax<K, D, T> && contract::LayerNorm<K, D, T> &&
     contract::RmsNorm<K, D, T> && contract::GatherRows<K, D, T> && contract::Dropout<K, D, T> &&
-    contract::CrossEntropy<K, D, T> && contract::Rotate<K, D, T> && contract::AdamW<K, D, T>;
+    contract::CrossEntropy<K, D, T> && contract::Rotate<K, D, T> && contract::Optimizer<K, D, T>;
 
 /// Optional: C = f(A B + bias), pre_activation (may be null) = A B + bias; bias (N) may be null.
 template <class K, class D, class T>

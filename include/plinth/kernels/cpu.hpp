@@ -3,12 +3,12 @@
 #pragma once
 
 #include <plinth/kernels/contract.hpp>
-#include <plinth/kernels/cpu/adamw.hpp>
 #include <plinth/kernels/cpu/attention.hpp>
 #include <plinth/kernels/cpu/dropout.hpp>
 #include <plinth/kernels/cpu/elementwise.hpp>
 #include <plinth/kernels/cpu/gemm.hpp>
 #include <plinth/kernels/cpu/norm.hpp>
+#include <plinth/kernels/cpu/optimizer.hpp>
 #include <plinth/kernels/cpu/reduction.hpp>
 #include <plinth/kernels/cpu/rows.hpp>
 #include <plinth/kernels/cpu/softmax.hpp>
@@ -24,7 +24,7 @@ struct kernels<Cpu> : cpu::CpuElementwise,
                       cpu::CpuRows,
                       cpu::CpuDropout,
                       cpu::CpuAttention,
-                      cpu::CpuAdamW {};
+                      cpu::CpuOptimizer {};
 
 static_assert(RequiredKernels<kernels<Cpu>, Cpu, float>);
 static_assert(RequiredKernels<kernels<Cpu>, Cpu, double>);

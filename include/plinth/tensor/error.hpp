@@ -28,6 +28,11 @@ struct GradientError : Error {
   using Error::Error;
 };
 
+/// A loss or a gradient is infinite or no number.
+struct NonFiniteError : Error {
+  using Error::Error;
+};
+
 /// A file's content does not follow its format.
 struct FormatError : Error {
   using Error::Error;

@@ -37,7 +37,7 @@ auto gradient_norm(const M& model) {
   using A = accumulator_t<typename M::element>;
   auto& q = queue<D>::current();
   auto norm = zeros<A, D>(Shape());
-  for_each_parameter(model, [&](const std::string&, const auto& x) {
+  for_each_distinct_parameter(model, [&](const std::string&, const auto& x) {
     const auto g = gradient(x);
     if (g.defined()) kernels<D>::squared_norm(q, g.count(), g.data(), norm.mutable_data());
   });
@@ -56,7 +56,7 @@ auto clip_gradient_norm(const M& model, double limit) {
   auto norm = gradient_norm(model);
   auto factor = clone(norm);
   kernels<D>::pointwise(q, 1, detail::ClipFactor{limit}, norm.data(), factor.mutable_data());
-  for_each_parameter(model, [&](const std::string&, const auto& x) {
+  for_each_distinct_parameter(model, [&](const std::string&, const auto& x) {
     auto g = gradient(x);
     if (g.defined()) kernels<D>::scale(q, g.count(), factor.data(), g.mutable_data());
   });

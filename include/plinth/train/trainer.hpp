@@ -5,80 +5,128 @@
 #include <concepts>
 #include <cstdint>
 #include <string>
+#include <utility>
 
+#include <plinth/ops/arithmetic.hpp>
 #include <plinth/ops/cross_entropy.hpp>
-#include <plinth/ops/pointwise.hpp>
-#include <plinth/train/adamw.hpp>
+#include <plinth/train/adam.hpp>
 #include <plinth/train/clip.hpp>
+#include <plinth/train/non_finite.hpp>
 #include <plinth/train/schedule.hpp>
 #include <plinth/train/token_windows.hpp>
 
 namespace plinth {
 
-/// How to train. `batch` windows of `context` tokens make a micro-step; `accumulation` micro-steps make a step.
+/// How to train. `accumulation` micro-steps make a step; of a language model, `batch` windows of `context` tokens make a
+/// micro-step. The learning rates, warmup_steps and adamw are those of the default schedule and optimiser.
 struct TrainerOptions {
   std::int64_t steps = 1000, batch = 16, context = 0;  // context 0: the model's
   std::int64_t accumulation = 1;
   double learning_rate = 1e-3, final_learning_rate = 0;
   std::int64_t warmup_steps = 0;
-  AdamWSettings adamw = {.beta1 = 0.9, .beta2 = 0.99, .epsilon = 1e-8, .weight_decay = 0.1};
+  AdamSettings adamw = {.beta1 = 0.9, .beta2 = 0.99, .epsilon = 1e-8, .weight_decay = 0.1};
   double clip_norm = 1.0;
+  std::uint64_t seed = 1;
+  std::int64_t report_every = 1;  // steps from one wait for the device to the next
+};
+
+/// One forward and backward pass of a step. Whoever draws a batch as a function of these three draws the same one when the
+/// step is run again.
+struct MicroStep {
+  std::uint64_t seed = 0;
+  std::int64_t step = 0, micro_step = 0;  // both counted from 0
+};
+
+/// What an observer learns of a step.
+struct TrainingStep {
+  std::int64_t step = 0;  // counted from 0
+  double learning_rate = 0;
+  double loss = 0;           // mean over the micro-steps
+  double gradient_norm = 0;  // before clipping
+};
+
+namespace detail {
+
+struct Unobserved {
+  void operator()(const TrainingStep&) const {}
+};
+
+}  // namespace detail
+
+/// Where a run is. Batches and dropout masks are functions of (seed, step, micro-step), so this, the model's parameters and
+/// the optimiser (its parameters and steps()) are all that a run needs to go on bit for bit.
+struct TrainerState {
+  std::int64_t next_step = 0;
   std::uint64_t seed = 1;
 };
 
-/// What an observer learns after each step. Reading loss or gradient_norm (both of rank 0) waits for the device.
-template <class M>
-struct TrainingStep {
-  using Scalar = Tensor<accumulator_t<typename M::element>, typename M::device>;
-  std::int64_t step = 0;  // counted from 0
-  double learning_rate = 0;
-  Scalar loss;           // of the last micro-step
-  Scalar gradient_norm;  // before clipping
-};
-
-/// Trains a language model, whose parameters it shares.
-template <Module M>
+/// Trains a model, whose parameters it shares: a language model over TokenWindows, or whatever a loss is computed from.
+template <Module M, class Optimizer = AdamW<typename M::element, typename M::device>, class Schedule = CosineSchedule>
 class Trainer {
+  using T = typename M::element;
+  using D = typename M::device;
+  using Scalar = Tensor<accumulator_t<T>, D>;  // of rank 0
+
  public:
-  /// Throws ArgumentError for options out of range.
-  Trainer(M& model, const TrainerOptions& options) : model_(model), options_(options), optimizer_(model, options.adamw) {
-    if (options_.context == 0) options_.context = model.config.context;
+  /// With AdamW and a cosine with warm-up. Throws ArgumentError for options out of range.
+  Trainer(M& model, const TrainerOptions& options)
+      : Trainer(model, options, Optimizer(model, options.adamw),
+                Schedule{options.learning_rate, options.final_learning_rate, options.warmup_steps, options.steps}) {
+    detail::require<ArgumentError>(options.learning_rate >= 0 && options.final_learning_rate >= 0,
+                                   "trainer: learning rates ", options.learning_rate, " and ",
+                                   options.final_learning_rate, " must not be negative");
+    detail::require<ArgumentError>(options.warmup_steps >= 0 && options.warmup_steps <= options.steps,
+                                   "trainer: warmup_steps ", options.warmup_steps, " is outside [0, steps]");
+  }
+
+  /// With any optimiser over the model's parameters and any schedule: a callable from the step, 0 first, to its rate.
+  Trainer(M& model, const TrainerOptions& options, Optimizer optimizer, Schedule schedule)
+      : model_(model), options_(options), optimizer_(std::move(optimizer)), schedule_(std::move(schedule)) {
     const auto positive = [](const char* option, std::int64_t value) {
       detail::require<ArgumentError>(value > 0, "trainer: ", option, " is ", value, ", must be positive");
     };
     positive("steps", options.steps);
     positive("batch", options.batch);
     positive("accumulation", options.accumulation);
-    positive("context", options_.context);
-    detail::require<ArgumentError>(options_.context <= model.config.context, "trainer: context ", options_.context,
-                                   " is longer than the model's, ", model.config.context);
-    detail::require<ArgumentError>(options.learning_rate >= 0 && options.final_learning_rate >= 0,
-                                   "trainer: learning rates ", options.learning_rate, " and ",
-                                   options.final_learning_rate, " must not be negative");
+    positive("report_every", options.report_every);
+    detail::require<ArgumentError>(options.context >= 0, "trainer: context is ", options.context, ", must not be negative");
     detail::require<ArgumentError>(options.clip_norm > 0, "trainer: clip_norm ", options.clip_norm, " is not positive");
-    detail::require<ArgumentError>(options.warmup_steps >= 0 && options.warmup_steps <= options.steps,
-                                   "trainer: warmup_steps ", options.warmup_steps, " is outside [0, steps]");
   }
 
-  /// Runs all steps; observer(const TrainingStep<M>&) is called after each one and may return false to stop.
-  /// Throws GradientError naming the parameters that the first backward did not reach.
-  template <class Observer>
-  void fit(const TokenWindows& data, Observer&& observer) {
-    using D = typename M::device;
-    const CosineSchedule rate{options_.learning_rate, options_.final_learning_rate, options_.warmup_steps, options_.steps};
-    for (std::int64_t step = 0; step < options_.steps; ++step) {
-      TrainingStep<M> report{step, rate(step), {}, {}};
-      for (std::int64_t micro = 0; micro < options_.accumulation; ++micro) {
-        const TrainingScope<D> training(options_.seed, step, micro);
-        const auto batch = data.template batch<D>(options_.batch, options_.context, options_.seed, step, micro);
-        const auto loss = cross_entropy(model_(batch.inputs), batch.targets);
-        backward(loss * (1.0 / static_cast<double>(options_.accumulation)));
-        report.loss = detach(loss);
-      }
-      if (step == 0) require_all_reached();
-      report.gradient_norm = clip_gradient_norm(model_, options_.clip_norm);
-      optimizer_.step(report.learning_rate);
+  /// Trains a language model: loss(at) is the cross-entropy of a batch of windows.
+  template <class Observer = detail::Unobserved>
+  void fit(const TokenWindows& data, Observer&& observer = {})
+    requires requires(const M& m) { m.config.context; }
+  {
+    const std::int64_t context = options_.context ? options_.context : model_.config.context;
+    fit(
+        [&](const MicroStep& at) {
+          const auto batch = data.template batch<D>(options_.batch, context, at.seed, at.step, at.micro_step);
+          return cross_entropy(model_(batch.inputs), batch.targets);
+        },
+        observer);
+  }
+
+  /// Runs the steps that are left, each of the mean of loss(const MicroStep&) over its micro-steps. Every `report_every`
+  /// steps, and after the last, it waits for the device, and observer(const TrainingStep&) is called, which may return
+  /// false to stop; a later fit goes on from there. No other step waits.
+  /// Throws GradientError naming the parameters that the first backward did not reach, and NonFiniteError naming the first
+  /// tensor that is infinite or no number: the step that it belongs to, and what came after, has then changed nothing, and
+  /// is the next.
+  template <class Loss, class Observer = detail::Unobserved>
+    requires std::invocable<Loss&, const MicroStep&>
+  void fit(Loss&& loss, Observer&& observer = {}) {
+    clear_gradients(model_);
+    for (bool first = true; next_step_ < options_.steps; first = false) {
+      TrainingStep report = {next_step_, schedule_(next_step_), 0, 0};
+      const Scalar mean = backward_of_step(loss);
+      if (first) require_all_reached();
+      const Scalar norm = clip_gradient_norm(model_, options_.clip_norm);
+      watch_.follow(mean + norm, [&](const Scalar& finite) { optimizer_.step(report.learning_rate, finite); });
+      ++next_step_;
       clear_gradients(model_);
+      if (next_step_ % options_.report_every != 0 && next_step_ != options_.steps) continue;
+      if (const std::int64_t undone = watch_.look(mean, norm, report.loss, report.gradient_norm)) explain(loss, undone);
       if constexpr (std::same_as<decltype(observer(report)), bool>) {
         if (!observer(report)) return;
       } else {
@@ -86,11 +134,45 @@ class Trainer {
       }
     }
   }
-  void fit(const TokenWindows& data) {
-    fit(data, [](const TrainingStep<M>&) {});
+
+  TrainerState state() const { return {next_step_, options_.seed}; }
+  /// Goes on from where another run was, whose parameters and optimiser were loaded into these.
+  /// Throws ArgumentError when it had another seed or was further than `steps`.
+  void restore(const TrainerState& state) {
+    detail::require<ArgumentError>(state.seed == options_.seed, "trainer: the run had seed ", state.seed, ", not ", options_.seed);
+    detail::require<ArgumentError>(state.next_step >= 0 && state.next_step <= options_.steps, "trainer: the run was at step ",
+                                   state.next_step, ", outside [0, ", options_.steps, "]");
+    next_step_ = state.next_step;
+    watch_ = {};
   }
+  Optimizer& optimizer() { return optimizer_; }
 
  private:
+  /// Gathers the gradients of the next step and returns its loss.
+  template <class Loss>
+  Scalar backward_of_step(Loss& loss) {
+    Scalar mean;
+    for (std::int64_t micro = 0; micro < options_.accumulation; ++micro) {
+      const TrainingScope<D> training(options_.seed, next_step_, micro);
+      const auto part = loss(MicroStep{options_.seed, next_step_, micro}) * (1.0 / static_cast<double>(options_.accumulation));
+      backward(part);
+      mean = mean.defined() ? mean + detach(part) : detach(part);
+    }
+    return mean;
+  }
+
+  /// Takes back the steps that changed nothing, runs the first of them again to see what went wrong, and throws.
+  template <class Loss>
+  [[noreturn]] void explain(Loss& loss, std::int64_t undone) {
+    next_step_ -= undone;
+    optimizer_.set_steps(optimizer_.steps() - undone);
+    const Scalar mean = backward_of_step(loss);
+    const std::string what = first_non_finite(model_, mean);
+    clear_gradients(model_);
+    detail::fail<NonFiniteError>("trainer: step ", next_step_, ": ", what, "; the weights are those before this step: ",
+                                 "lower the learning rate or look at the data");
+  }
+
   void require_all_reached() const {
     std::string names;
     for (const std::string& name : unreached(model_)) names += (names.empty() ? "" : ", ") + name;
@@ -99,7 +181,10 @@ class Trainer {
 
   M& model_;
   TrainerOptions options_;
-  AdamW<typename M::element, typename M::device> optimizer_;
+  Optimizer optimizer_;
+  Schedule schedule_;
+  detail::NonFiniteWatch<accumulator_t<T>, D> watch_;
+  std::int64_t next_step_ = 0;
 };
 
 }  // namespace plinth

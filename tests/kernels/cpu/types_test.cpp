@@ -112,12 +112,13 @@ TEMPLATE_TEST_CASE("elements in every type", "", float, double, bfloat16, half) 
       kernels<D>::squared_norm(queue<D>::current(), n, x.data(), sum.data());
       return sum;
     });
-    run("adamw", [&]<class D>(D) {
+    run("adam and sgd", [&]<class D>(D) {
       auto weight = x;
       auto gradient = numbers::normal<A>(n, 3), first = numbers::normal<A>(n, 4), second = nothing<A>(n);
-      const A values[3] = {A(1e-2), A(0.19), A(0.1)};
-      kernels<D>::adamw(queue<D>::current(), n, {.weight_decay = 0.1}, values, gradient.data(), first.data(), second.data(),
-                        weight.data());
+      const A values[4] = {A(1e-2), A(1), A(0.19), A(0.1)};
+      auto& q = queue<D>::current();
+      kernels<D>::adam(q, n, {.weight_decay = 0.1}, true, 1, values, gradient.data(), first.data(), second.data(), weight.data());
+      kernels<D>::sgd(q, n, {.momentum = 0.9}, 1, values, gradient.data(), first.data(), weight.data());
       return weight;
     });
   }

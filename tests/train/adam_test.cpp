@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // AdamW over a model, against PyTorch's numbers.
-#include <plinth/train/adamw.hpp>
+#include <plinth/train/adam.hpp>
 
 #include <limits>
 #include <string>
@@ -42,7 +42,7 @@ void backward_of_step(const Model<T>& model, int step) {
 
 /// All weights after five steps at rates 0.1, 0.2, ...
 template <class T>
-Doubles after_five_steps(const AdamWSettings& settings) {
+Doubles after_five_steps(const AdamSettings& settings) {
   Model<T> model;
   AdamW optimizer(model, settings);
   for (int step = 1; step <= 5; ++step) {
@@ -65,7 +65,7 @@ void close(const Doubles& found, const Doubles& expected, double tolerance) {
 template <class Change>
 void refuses(Change change) {
   Model<double> model;
-  AdamWSettings settings;
+  AdamSettings settings;
   change(settings);
   CHECK_THROWS_AS(AdamW(model, settings), ArgumentError);
 }
@@ -76,7 +76,7 @@ TEST_CASE("five steps of AdamW as in PyTorch") {
   // m = tensor([[1., -2], [0.5, 3]], dtype=double, requires_grad=True); b = tensor([1., -1], requires_grad=True)
   // o = AdamW([{"params": [m], "weight_decay": 0.1}, {"params": [b], "weight_decay": 0}], betas=(0.9, 0.95))
   // each step s = 1 .. 5: the loss above .backward(); lr = 0.1 s; o.step(); o.zero_grad()
-  const AdamWSettings settings = {.beta1 = 0.9, .beta2 = 0.95, .epsilon = 1e-8, .weight_decay = 0.1};
+  const AdamSettings settings = {.beta1 = 0.9, .beta2 = 0.95, .epsilon = 1e-8, .weight_decay = 0.1};
   const Doubles expected = {-0.416673960539, -0.336682182038, 1.816565938599, 1.178972998343, -0.422115940135, 0.499998500002};
   close(after_five_steps<double>(settings), expected, 1e-10);
   close(after_five_steps<float>(settings), expected, 1e-5);

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: MIT
+// Adam, and AdamW: Adam with weight decay apart from the gradient.
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+
+#include <plinth/train/optimizer.hpp>
+
+namespace plinth {
+
+/// Adam over the parameters of a model, which it shares. Weight decay is added to the gradient.
+///   g = g + decay w,  m = beta1 m + (1 - beta1) g,  v = beta2 v + (1 - beta2) g^2,
+///   w = w - rate (m / (1 - beta1^t)) / (sqrt(v / (1 - beta2^t)) + epsilon)
+/// Kingma & Ba 2015 (arXiv:1412.6980), algorithm 1.  PyTorch: torch.optim.Adam.
+template <class T, class D = Cpu>
+class Adam : public detail::Optimizer<T, D, 2> {
+  using Base = detail::Optimizer<T, D, 2>;
+
+ public:
+  /// Throws ArgumentError for settings out of range, a parameter that is not dense in memory, or parameters that share
+  /// memory without sharing a gradient.
+  template <Module M>
+  explicit Adam(M& model, const AdamSettings& settings = {}) : Adam("adam", model, settings, false) {}
+
+  /// One update from the gathered gradients; parameters without one stay as they are. `proceed`, where defined, is a
+  /// number on the device: where it is 0, the step is counted and changes nothing. Throws ArgumentError for a learning
+  /// rate that is negative or not finite.
+  void step(double learning_rate, const Tensor<accumulator_t<T>, D>& proceed = {}) {
+    const auto time = static_cast<double>(this->steps() + 1);
+    this->take_step(learning_rate, proceed, 1 - std::pow(settings_.beta1, time), 1 - std::pow(settings_.beta2, time),
+                    [this](auto& slot, const auto& g, const auto* step_values) {
+                      AdamSettings settings = settings_;
+                      settings.weight_decay = slot.group.weight_decay;
+                      kernels<D>::adam(queue<D>::current(), g.count(), settings, decoupled_, slot.group.rate_factor,
+                                       step_values, g.data(), slot.state[0].mutable_data(), slot.state[1].mutable_data(),
+                                       slot.weight.mutable_data());
+                    });
+  }
+
+ protected:
+  template <Module M>
+  Adam(const char* name, M& model, const AdamSettings& settings, bool decoupled)
+      : Base(name, model, {"first", "second"}, settings.weight_decay, true), settings_(settings), decoupled_(decoupled) {
+    this->require_range(settings.beta1 >= 0 && settings.beta1 < 1, "beta1", settings.beta1);
+    this->require_range(settings.beta2 >= 0 && settings.beta2 < 1, "beta2", settings.beta2);
+    this->require_range(settings.epsilon >= 0, "epsilon", settings.epsilon);
+    this->require_range(settings.weight_decay >= 0, "weight_decay", settings.weight_decay);
+  }
+
+ private:
+  AdamSettings settings_;
+  bool decoupled_;
+};
+
+/// Adam with weight decay apart from the gradient: w = w - rate decay w, and Adam's update of the gradient alone.
+/// Loshchilov & Hutter 2019 (arXiv:1711.05101), algorithm 2.  PyTorch: torch.optim.AdamW.
+template <class T, class D = Cpu>
+class AdamW : public Adam<T, D> {
+ public:
+  template <Module M>
+  explicit AdamW(M& model, const AdamSettings& settings = {}) : Adam<T, D>("adamw", model, settings, true) {}
+};
+
+template <Module M>
+Adam(M&, const AdamSettings&) -> Adam<typename M::element, typename M::device>;
+template <Module M>
+Adam(M&) -> Adam<typename M::element, typename M::device>;
+template <Module M>
+AdamW(M&, const AdamSettings&) -> AdamW<typename M::element, typename M::device>;
+template <Module M>
+AdamW(M&) -> AdamW<typename M::element, typename M::device>;
+
+}  // namespace plinth

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: MIT
+// Finding numbers that are infinite or none at all without waiting for the device in every step.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <string>
+#include <utility>
+
+#include <plinth/autograd/module.hpp>
+#include <plinth/ops/arithmetic.hpp>
+
+namespace plinth {
+
+namespace detail {
+
+/// 1 for a finite number, 0 for any other.
+struct IsFinite {
+  template <class T>
+  PLINTH_HD static T forward(T x) {
+    return x - x == T(0) ? T(1) : T(0);
+  }
+};
+
+/// Follows steps on the device: from the first one with a sum that is not finite on, no step changes anything, and how
+/// many did is counted there until the program looks.
+template <class A, class D>
+class NonFiniteWatch {
+  using Scalar = Tensor<A, D>;
+
+ public:
+  /// step(finite) changes nothing where the number `finite` is 0: when this sum, or one before it, is not finite.
+  template <class Step>
+  void follow(const Scalar& sum, const Step& step) {
+    Scalar finite = clone(sum);
+    kernels<D>::pointwise(queue<D>::current(), 1, IsFinite{}, sum.data(), finite.mutable_data());
+    if (finite_.defined()) finite = finite * finite_;
+    Scalar taken = taken_.defined() ? taken_ + finite : finite;
+    step(finite);
+    finite_ = std::move(finite);
+    taken_ = std::move(taken);
+    ++followed_;
+  }
+
+  /// Waits for the device: the values of two numbers, and how many of the steps since the last look changed nothing.
+  std::int64_t look(const Scalar& a, const Scalar& b, double& a_value, double& b_value) {
+    auto& q = queue<D>::current();
+    const Scalar* const all[3] = {&a, &b, &taken_};
+    for (int i = 0; i < 3; ++i) kernels<D>::copy(q, {1}, {1}, all[i]->data(), {1}, values_.mutable_data() + i);
+    A read[3];
+    memory<D>::copy_to_host(read, values_.data(), sizeof read);
+    a_value = static_cast<double>(read[0]);
+    b_value = static_cast<double>(read[1]);
+    const std::int64_t undone = followed_ - static_cast<std::int64_t>(read[2]);
+    finite_ = taken_ = {};
+    followed_ = 0;
+    return undone;
+  }
+
+ private:
+  Scalar finite_, taken_;  // 1 or 0; steps that changed something since the last look; undefined: 1 and 0
+  Scalar values_{Shape{3}};
+  std::int64_t followed_ = 0;
+};
+
+}  // namespace detail
+
+/// The first tensor that holds an infinite number or none at all, in words: a parameter, then the loss, then a gradient.
+/// Waits for the device for each of them.
+template <Module M, class A, class D>
+std::string first_non_finite(const M& model, const Tensor<A, D>& loss) {
+  std::string found;
+  const auto look = [&](const char* what, const std::string& name, const auto& x) {
+    if (!found.empty() || !x.defined()) return;
+    const auto values = x.to_vector();
+    const auto finite = [](auto value) { return std::isfinite(static_cast<double>(value)); };
+    if (!std::all_of(values.begin(), values.end(), finite)) found = what + name + " is not finite";
+  };
+  for_each_parameter(model, [&](const std::string& name, const auto& x) { look("the parameter ", name, x); });
+  const auto value = static_cast<double>(loss.item());
+  if (found.empty() && !std::isfinite(value)) found = std::isnan(value) ? "the loss is nan" : value > 0 ? "the loss is inf" : "the loss is -inf";
+  for_each_parameter(model, [&](const std::string& name, const auto& x) { look("the gradient of ", name, gradient(x)); });
+  return found.empty() ? "the norm of all gradients is not finite" : found;
+}
+
+}  // namespace plinth

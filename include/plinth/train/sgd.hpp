@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: MIT
+// Stochastic gradient descent.
+#pragma once
+
+#include <cstdint>
+
+#include <plinth/train/optimizer.hpp>
+
+namespace plinth {
+
+/// Stochastic gradient descent over the parameters of a model, which it shares; without momentum it has no state.
+///   g = g + decay w,  v = momentum v + g,  w = w - rate v, or with Nesterov's momentum w = w - rate (g + momentum v)
+/// Sutskever, Martens, Dahl & Hinton 2013, section 2.  PyTorch: torch.optim.SGD.
+template <class T, class D = Cpu>
+class Sgd : public detail::Optimizer<T, D, 1> {
+  using Base = detail::Optimizer<T, D, 1>;
+
+ public:
+  /// Throws ArgumentError for settings out of range, a parameter that is not dense in memory, or parameters that share
+  /// memory without sharing a gradient.
+  template <Module M>
+  explicit Sgd(M& model, const SgdSettings& settings = {})
+      : Base("sgd", model, {"velocity"}, settings.weight_decay, settings.momentum != 0), settings_(settings) {
+    this->require_range(settings.momentum >= 0 && settings.momentum < 1, "momentum", settings.momentum);
+    this->require_range(!settings.nesterov || settings.momentum > 0, "nesterov with momentum", settings.momentum);
+    this->require_range(settings.weight_decay >= 0, "weight_decay", settings.weight_decay);
+  }
+
+  /// One update from the gathered gradients; parameters without one stay as they are. `proceed`, where defined, is a
+  /// number on the device: where it is 0, the step is counted and changes nothing. Throws ArgumentError for a learning
+  /// rate that is negative or not finite.
+  void step(double learning_rate, const Tensor<accumulator_t<T>, D>& proceed = {}) {
+    this->take_step(learning_rate, proceed, 0, 0, [this](auto& slot, const auto& g, const auto* step_values) {
+      SgdSettings settings = settings_;
+      settings.weight_decay = slot.group.weight_decay;
+      kernels<D>::sgd(queue<D>::current(), g.count(), settings, slot.group.rate_factor, step_values, g.data(),
+                      slot.state[0].mutable_data(), slot.weight.mutable_data());
+    });
+  }
+
+ private:
+  SgdSettings settings_;
+};
+
+template <Module M>
+Sgd(M&, const SgdSettings&) -> Sgd<typename M::element, typename M::device>;
+template <Module M>
+Sgd(M&) -> Sgd<typename M::element, typename M::device>;
+
+}  // namespace plinth

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: MIT
+// The optimisers' kernels against plain loops in double; PyTorch's numbers are in tests/train.
+#include <plinth/kernels/cpu.hpp>
+
+#include <cmath>
+#include <vector>
+
+#include "catch.hpp"
+#include "kernels/numbers.hpp"
+#include "kernels/plain_backend.hpp"
+
+using namespace plinth;
+
+namespace {
+
+constexpr AdamSettings adam = {.beta1 = 0.9, .beta2 = 0.95, .epsilon = 1e-8, .weight_decay = 0.1};
+
+/// Weights and moments after three steps, one after the other: of Adam or AdamW, and then of three kinds of descent.
+template <class D, class T>
+std::vector<T> stepped(std::int64_t n, bool decoupled = true, std::size_t offset = 0, T proceed = 1) {
+  using Placed = numbers::Placed<T>;
+  Placed weight(numbers::normal<T>(n, 1), offset), first(std::vector<T>(static_cast<std::size_t>(n)), 2 * offset),
+      second(first.values(), 3 * offset), velocity(first.values(), offset);
+  auto& q = queue<D>::current();
+  for (int step = 1; step <= 3; ++step) {
+    Placed gradient(numbers::normal<T>(n, static_cast<std::uint32_t>(10 + step), 0.01), offset);
+    const T values[4] = {T(1e-2), proceed, T(1 - std::pow(adam.beta1, step)), T(1 - std::pow(adam.beta2, step))};
+    kernels<D>::adam(q, n, adam, decoupled, 0.5, values, gradient.data(), first.data(), second.data(), weight.data());
+    for (const bool nesterov : {false, true})
+      kernels<D>::sgd(q, n, {.momentum = 0.9, .weight_decay = 0.1, .nesterov = nesterov}, 2, values, gradient.data(),
+                      velocity.data(), weight.data());
+    kernels<D>::sgd(q, n, {.weight_decay = 0.2}, 1, values, gradient.data(), static_cast<T*>(nullptr), weight.data());
+  }
+  auto all = weight.values();
+  for (const auto& more : {first.values(), second.values(), velocity.values()}) all.insert(all.end(), more.begin(), more.end());
+  return all;
+}
+
+}  // namespace
+
+TEST_CASE("optimisers over any number of weights") {
+  for (const std::int64_t n : {0, 1, 15, 16, 17, 8191, 8192, 8193, 20011})
+    for (const bool decoupled : {false, true}) {
+      INFO(n << " weights, decoupled " << decoupled);
+      CHECK(numbers::distance(stepped<Cpu, float>(n, decoupled), stepped<Plain, float>(n, decoupled)) < 1e-6);
+      CHECK(numbers::distance(stepped<Cpu, double>(n, decoupled), stepped<Plain, double>(n, decoupled)) < 1e-14);
+    }
+}
+
+TEST_CASE("a step that must not proceed changes nothing") {
+  auto initial = numbers::normal<float>(8193, 1);
+  initial.resize(4 * initial.size());  // moments and velocity stay 0
+  CHECK(stepped<Cpu, float>(8193, true, 0, 0) == initial);
+  CHECK(stepped<Plain, float>(8193, true, 0, 0) == initial);
+}
+
+TEST_CASE("a zero gradient at the first step moves nothing but by decay") {
+  std::vector<float> weight = {2}, gradient = {0}, first = {0}, second = {0};
+  const float values[4] = {0.5f, 1, 0.1f, 0.05f};
+  kernels<Cpu>::adam(queue<Cpu>::current(), 1, adam, true, 1, values, gradient.data(), first.data(), second.data(), weight.data());
+  CHECK(weight[0] == 2 * (1 - 0.5f * 0.1f));
+}
+
+TEST_CASE("tiny and huge gradients move a weight as they should") {
+  for (const float size : {1e-30f, 1e-23f, 1e-21f, 1e-19f, 1e-12f, 1e-8f, 1.0f, 1e12f, 1e18f}) {
+    const float values[4] = {1e-2f, 1, 0.1f, 0.05f};
+    float moved[2], moments[4] = {};
+    for (float& weight : moved) weight = 0;
+    kernels<Cpu>::adam(queue<Cpu>::current(), 1, adam, true, 1, values, &size, moments, moments + 1, moved);
+    kernels<Plain>::adam(queue<Plain>::current(), 1, adam, true, 1, values, &size, moments + 2, moments + 3, moved + 1);
+    INFO("gradient " << size);
+    CHECK(moved[0] == Approx(moved[1]).epsilon(1e-5).margin(1e-20));
+  }
+}
+
+TEST_CASE("bits of the optimisers depend on values alone") {
+  CHECK(numbers::bits_depend_on_values_alone([](std::size_t offset) { return stepped<Cpu, float>(20011, true, offset); }));
+}
