@@ -7,7 +7,6 @@
 #include <filesystem>
 #include <locale>
 #include <map>
-#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
@@ -24,11 +23,7 @@ namespace {
 
 const double not_a_number = std::nan("");
 
-std::vector<std::string> texts(const std::string& svg) {
-  std::vector<std::string> result;
-  for (const auto& element : xml::elements(svg, "text")) result.push_back(element.text);
-  return result;
-}
+std::vector<std::string> texts(const std::string& svg) { return xml::texts(svg, "text"); }
 
 bool has_text(const std::string& svg, const std::string& wanted) {
   const auto all = texts(svg);
@@ -59,13 +54,6 @@ double number(const xml::Element& element, const std::string& attribute) {
 }
 
 }  // namespace
-
-TEST_CASE("the reader of the tests refuses what is not well-formed") {
-  for (const char* bad : {"", "<a>", "<a></b>", "<a/><b/>", "<a b=\"1\" b=\"2\"/>", "<a>&x;</a>", "<a>&</a>",
-                          "<a b=\"<\"/>", "<a>\x01</a>", "<a b=1/>", "</a>"})
-    CHECK_THROWS_AS(xml::Reader(bad), std::runtime_error);
-  CHECK(xml::elements("<a><b c=\"&lt;\">&amp;</b></a>\n", "b")[0].text == "&");
-}
 
 TEST_CASE("a plot shows its texts and a curve for each series") {
   const std::string svg =
@@ -115,15 +103,6 @@ TEST_CASE("texts are escaped, and cut where they do not fit") {
   const std::string cut = to_svg({.series = {{long_name, {1, 2}, {1, 2}}}});
   CHECK(cut.size() < 5000);
   CHECK(cut.find("\u00E9\u2026<") != std::string::npos);
-}
-
-TEST_CASE("characters that XML cannot hold are told from those it can") {
-  for (const char* good : {"a", "\t", "\u00E9", "\u20AC", "\uFFFD", "\U0001F600", "\U0010FFFF"})
-    CHECK(detail::xml_character(good) == std::string(good).size());
-  for (const char* bad :
-       {"\x01", "\x1F", "\x80", "\xC0\x80", "\xC3", "\xC3(", "\xE0\x80\x80", "\xED\xA0\x80", "\xEF\xBF\xBE",
-        "\xEF\xBF\xBF", "\xF0\x80\x80\x80", "\xF4\x90\x80\x80", "\xF5\x80\x80\x80", "\xF0\x9F\x98"})
-    CHECK(detail::xml_character(bad) == 0);
 }
 
 TEST_CASE("points that are no numbers leave gaps, lonely ones become dots") {

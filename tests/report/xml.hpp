@@ -64,7 +64,7 @@ class Reader {
     while (!left_.empty() && left_[0] != terminator) {
       if (left_[0] == '<') fail("a bare <");
       const auto byte = static_cast<unsigned char>(left_[0]);
-      if (byte < 0x20 && byte != '\n') fail("a control character");
+      if (byte < 0x20 && byte != '\n' && byte != '\t' && byte != '\r') fail("a control character");
       if (left_[0] != '&') {
         result += left_[0];
         left_.remove_prefix(1);
@@ -103,6 +103,13 @@ inline std::vector<Element> elements(std::string_view document, std::string_view
   std::vector<Element> result;
   for (const Element& element : Reader(document).elements)
     if (element.name == name) result.push_back(element);
+  return result;
+}
+
+/// The texts of the elements of one name.
+inline std::vector<std::string> texts(std::string_view document, std::string_view name) {
+  std::vector<std::string> result;
+  for (const Element& element : elements(document, name)) result.push_back(element.text);
   return result;
 }
 

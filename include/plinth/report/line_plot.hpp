@@ -3,17 +3,14 @@
 #pragma once
 
 #include <algorithm>
-#include <array>
-#include <filesystem>
 #include <string>
-#include <string_view>
 #include <utility>
 #include <vector>
 
+#include <plinth/report/colour.hpp>
 #include <plinth/report/polyline.hpp>
 #include <plinth/report/svg.hpp>
 #include <plinth/report/ticks.hpp>
-#include <plinth/train/write_text.hpp>
 
 namespace plinth {
 
@@ -32,11 +29,6 @@ struct LinePlot {
 
 namespace detail {
 
-/// Okabe & Ito's colours ("Color Universal Design", 2008), told apart by colour-blind readers; yellow, too faint on
-/// white, is left out.
-inline constexpr std::array<std::string_view, 7> series_colours = {"#0072B2", "#D55E00", "#009E73", "#CC79A7",
-                                                                   "#E69F00", "#56B4E9", "#000000"};
-
 /// Draws one plot. The legend stands above the axes, where it can cover no curve.
 class LinePlotDrawing {
  public:
@@ -52,18 +44,11 @@ class LinePlotDrawing {
   }
 
   std::string svg() const {
-    std::string text =
-        join("<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"", pixels(width), "\" height=\"", pixels(bottom_ + 62),
-             "\" viewBox=\"0 0 ", pixels(width), " ", pixels(bottom_ + 62),
-             "\" role=\"img\" font-size=\"14\" fill=\"#333\" ",
-             "font-family=\"'DejaVu Sans', Verdana, 'Segoe UI', Helvetica, Arial, sans-serif\">\n<title>",
-             xml_text(plot_.title, 200), "</title>\n<rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n");
-    text += svg_text(left_, 30, "font-size=\"18\" font-weight=\"bold\" fill=\"#222\"", plot_.title, longest_title);
-    text += legend() + grid_and_labels();
+    std::string text = svg_heading(left_, plot_.title) + legend() + grid_and_labels();
     if (empty_)
       text += svg_text((left_ + right) / 2, (top_ + bottom_) / 2, "text-anchor=\"middle\" fill=\"#777\"", "no data");
     for (std::size_t i = 0; i < runs_.size(); ++i) text += curve(i);
-    return text + "</svg>\n";
+    return svg_document(width, bottom_ + 62, plot_.title, text);
   }
 
  private:
@@ -74,7 +59,7 @@ class LinePlotDrawing {
 
   static constexpr double width = 800, right = width - 28, panel_height = 312;
   static constexpr double digit_width = 9, letter_width = 7.6, key_width = 30, row_height = 22;
-  static constexpr std::size_t longest_name = 80, longest_title = 60;  // letters, about one row
+  static constexpr std::size_t longest_name = 80;  // letters, about one row
 
   /// Both axes hold all points; the y axis and a little more, so that no curve touches the frame.
   void find_ranges() {
@@ -137,35 +122,25 @@ class LinePlotDrawing {
     return text;
   }
 
-  static std::string label(const std::string& text, int exponent) {
-    if (exponent == 0) return text;
-    return text + (text.empty() ? "\u00D7" : " / ") + power_of_ten(exponent);
-  }
-
-  /// The label with a minus sign in place of a hyphen.
-  static std::string with_minus(const std::string& label) {
-    return label.starts_with('-') ? "\u2212" + label.substr(1) : label;
-  }
-
   std::string grid_and_labels() const {
     std::string text;
     for (std::size_t i = 0; i < y_ticks_.values.size(); ++i) {
       const double y = y_of(y_ticks_.values[i]);
       text += svg_line(left_, y, right, y, "stroke=\"#e4e4e4\"");
-      text += svg_text(left_ - 9, y + 5, "text-anchor=\"end\"", with_minus(y_ticks_.labels[i]));
+      text += svg_text(left_ - 9, y + 5, "text-anchor=\"end\"", tick_label(y_ticks_.labels[i]));
     }
     for (std::size_t i = 0; i < x_ticks_.values.size(); ++i) {
       const double x = x_of(x_ticks_.values[i]);
       text += svg_line(x, top_, x, bottom_, "stroke=\"#e4e4e4\"");
-      text += svg_text(x, bottom_ + 21, "text-anchor=\"middle\"", with_minus(x_ticks_.labels[i]));
+      text += svg_text(x, bottom_ + 21, "text-anchor=\"middle\"", tick_label(x_ticks_.labels[i]));
     }
     text += svg_line(left_, top_, left_, bottom_, "stroke=\"#888\"");
     text += svg_line(left_, bottom_, right, bottom_, "stroke=\"#888\"");
     text +=
-        svg_text((left_ + right) / 2, bottom_ + 46, "text-anchor=\"middle\"", label(plot_.x_label, x_ticks_.exponent));
+        svg_text((left_ + right) / 2, bottom_ + 46, "text-anchor=\"middle\"", axis_label(plot_.x_label, x_ticks_.exponent));
     const std::string turned =
         join("text-anchor=\"middle\" transform=\"rotate(-90 24 ", pixels((top_ + bottom_) / 2), ")\"");
-    return text + svg_text(24, (top_ + bottom_) / 2, turned, label(plot_.y_label, y_ticks_.exponent));
+    return text + svg_text(24, (top_ + bottom_) / 2, turned, axis_label(plot_.y_label, y_ticks_.exponent));
   }
 
   std::string curve(std::size_t series) const {
@@ -204,10 +179,5 @@ class LinePlotDrawing {
 /// The plot as an SVG document on a white ground, 800 pixels wide: the same plot gives the same bytes.
 /// Throws ArgumentError when a series has more x than y, or fewer.
 inline std::string to_svg(const LinePlot& plot) { return detail::LinePlotDrawing(plot).svg(); }
-
-/// Writes to_svg(plot). Throws IoError naming the file.
-inline void write_svg(const std::filesystem::path& file, const LinePlot& plot) {
-  write_text(file.string(), to_svg(plot));
-}
 
 }  // namespace plinth

@@ -18,9 +18,6 @@ struct Point {
   double x = 0, y = 0;
 };
 
-/// What can be drawn: NaN, infinities and numbers so large that differences overflow cannot.
-inline bool drawable(double value) { return std::abs(value) <= 1e300; }
-
 /// The runs of consecutive points that can be drawn; what lies between two runs is a gap.
 inline std::vector<std::vector<Point>> drawable_runs(std::span<const double> x, std::span<const double> y) {
   std::vector<std::vector<Point>> runs;

@@ -1,56 +1,18 @@
 // SPDX-License-Identifier: MIT
-// The few pieces of SVG that plots are made of.
+// The few pieces of SVG that drawings are made of, and writing one.
 #pragma once
 
-#include <cstdint>
+#include <cmath>
+#include <cstddef>
+#include <filesystem>
 #include <string>
 #include <string_view>
 
+#include <plinth/report/escape.hpp>
 #include <plinth/report/ticks.hpp>
+#include <plinth/train/write_text.hpp>
 
 namespace plinth::detail {
-
-/// The length of the character (RFC 3629) that text begins with; 0 when it is not valid UTF-8 or no XML document may
-/// contain it (XML 1.0, section 2.2).
-inline std::size_t xml_character(std::string_view text) {
-  const auto byte = [&](std::size_t i) { return static_cast<std::uint32_t>(static_cast<unsigned char>(text[i])); };
-  const std::uint32_t first = byte(0);
-  if (first < 0x80) return first >= 0x20 || first == '\t' || first == '\n' || first == '\r' ? 1 : 0;
-  const std::size_t length = first >= 0xF0 ? 4 : first >= 0xE0 ? 3 : 2;
-  if (first < 0xC2 || first > 0xF4 || text.size() < length) return 0;
-  std::uint32_t code = first & (0x7Fu >> length);
-  for (std::size_t i = 1; i < length; ++i) {
-    if ((byte(i) & 0xC0) != 0x80) return 0;
-    code = code << 6 | (byte(i) & 0x3F);
-  }
-  const std::uint32_t least = length == 2 ? 0x80 : length == 3 ? 0x800 : 0x10000;
-  const bool surrogate = code >= 0xD800 && code < 0xE000;
-  return code >= least && code <= 0x10FFFF && !surrogate && code != 0xFFFE && code != 0xFFFF ? length : 0;
-}
-
-/// One character as it stands in XML: markup escaped, what xml_character refuses (then empty) as U+FFFD.
-inline std::string_view xml_escaped(std::string_view character) {
-  if (character.empty()) return "\uFFFD";
-  if (character == "&") return "&amp;";
-  if (character == "<") return "&lt;";
-  if (character == ">") return "&gt;";
-  if (character == "\"") return "&quot;";
-  return character == "\t" || character == "\n" || character == "\r" ? " " : character;
-}
-
-/// The text as it stands in XML. Of more than `longest` characters the last ones become an ellipsis.
-inline std::string xml_text(std::string_view text, std::size_t longest) {
-  std::string result;
-  std::size_t last_begin = 0;  // where the last character of the result begins
-  for (std::size_t count = 0; !text.empty(); ++count) {
-    if (count == longest) return result.substr(0, last_begin) + "\u2026";
-    last_begin = result.size();
-    const std::size_t length = xml_character(text);
-    result += xml_escaped(text.substr(0, length));
-    text.remove_prefix(length == 0 ? 1 : length);
-  }
-  return result;
-}
 
 /// How wide a UTF-8 text is drawn, in letters: those of Chinese, Japanese and Korean count twice.
 inline std::size_t letters_wide(std::string_view text) {
@@ -68,11 +30,11 @@ inline std::string pixels(double value) {
   return text.ends_with(".0") ? text.substr(0, text.size() - 2) : text;
 }
 
-/// <text>, with further attributes; the content is escaped and cut as xml_text does.
+/// <text>, with further attributes; the content is escaped and cut as xml_line does.
 inline std::string svg_text(double x, double y, std::string_view attributes, std::string_view content,
                             std::size_t longest = 100) {
   return join("<text x=\"", pixels(x), "\" y=\"", pixels(y), "\"", attributes.empty() ? "" : " ", attributes, ">",
-              xml_text(content, longest), "</text>\n");
+              xml_line(content, longest), "</text>\n");
 }
 
 /// <line>, with further attributes.
@@ -90,4 +52,39 @@ inline std::string power_of_ten(int exponent) {
   return text;
 }
 
+/// What stands along an axis: its label, and the power of ten that its ticks leave out.
+inline std::string axis_label(const std::string& text, int exponent) {
+  if (exponent == 0) return text;
+  return text + (text.empty() ? "\u00D7" : " / ") + power_of_ten(exponent);
+}
+
+/// What stands beside a tick, with a minus sign in place of a hyphen.
+inline std::string tick_label(const std::string& label) {
+  return label.starts_with('-') ? "\u2212" + label.substr(1) : label;
+}
+
+/// The heading of a drawing, about as long as fits.
+inline std::string svg_heading(double x, std::string_view title) {
+  return svg_text(x, 30, "font-size=\"18\" font-weight=\"bold\" fill=\"#222\"", title, 60);
+}
+
+/// A whole drawing on a white ground, its size in pixels; the title is for those who cannot see it.
+inline std::string svg_document(double width, double height, std::string_view title, std::string_view content) {
+  return join(
+      "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"", pixels(width), "\" height=\"", pixels(height),
+      "\" viewBox=\"0 0 ", pixels(width), " ", pixels(height), "\" role=\"img\" font-size=\"14\" fill=\"#333\" ",
+      "font-family=\"'DejaVu Sans', Verdana, 'Segoe UI', Helvetica, Arial, sans-serif\">\n<title>",
+      xml_line(title, 200), "</title>\n<rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n", content, "</svg>\n");
+}
+
 }  // namespace plinth::detail
+
+namespace plinth {
+
+/// Writes to_svg(drawing). Throws what that throws, and IoError naming the file.
+template <class Drawing>
+void write_svg(const std::filesystem::path& file, const Drawing& drawing) {
+  write_text(file.string(), to_svg(drawing));
+}
+
+}  // namespace plinth

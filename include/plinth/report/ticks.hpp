@@ -28,12 +28,22 @@ struct Ticks {
 
 namespace detail {
 
+/// What can be drawn: NaN, infinities and numbers so large that differences overflow cannot.
+inline bool drawable(double value) { return std::abs(value) <= 1e300; }
+
 /// The number with so many digits after the point, whatever the locale; never "-0".
 inline std::string fixed(double value, int digits) {
   char text[512];
   const auto end = std::to_chars(text, text + sizeof text, value, std::chars_format::fixed, digits).ptr;
   std::string result(text, end);
   return result.find_first_not_of("-0.") == std::string::npos && result[0] == '-' ? result.substr(1) : result;
+}
+
+/// The number to so many significant digits, as short as they can be written, whatever the locale; "nan" and "inf".
+inline std::string significant(double value, int digits) {
+  if (std::isnan(value)) return "nan";  // whatever its sign
+  char text[64];
+  return {text, std::to_chars(text, text + sizeof text, value, std::chars_format::general, digits).ptr};
 }
 
 /// m 10^power, the nearest double to it: a quotient of whole numbers where the power is negative.
