@@ -6,11 +6,11 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
 #include <cstring>
 #include <limits>
 #include <map>
 #include <mutex>
+#include <new>
 #include <vector>
 
 #include <plinth/tensor/device.hpp>
@@ -120,8 +120,9 @@ class Pool {
 
 struct MainMemory {
   static constexpr const char* name = "cpu memory";
-  static void* allocate(std::size_t bytes) { return std::aligned_alloc(64, bytes); }
-  static void release(void* block) { std::free(block); }
+  static constexpr std::align_val_t line{64};
+  static void* allocate(std::size_t bytes) { return ::operator new(bytes, line, std::nothrow); }
+  static void release(void* block) { ::operator delete(block, line); }
 };
 
 }  // namespace detail
