@@ -2,7 +2,6 @@
 // Trains a small GPT on the bytes of any text, compares it with n-gram models of the same text, and lets it write.
 #include <algorithm>
 #include <chrono>
-#include <cmath>
 #include <cstdio>
 #include <filesystem>
 #include <limits>

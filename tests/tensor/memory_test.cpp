@@ -37,6 +37,16 @@ constexpr std::size_t no_budget = std::numeric_limits<std::size_t>::max();
 
 }  // namespace
 
+TEST_CASE("an allocation can be made to fail") {
+  memory<Cpu>::fail_after(2);
+  const Tensor<float> first({3}), second({3});
+  CHECK_THROWS_AS(Tensor<float>({3}), MemoryError);
+  CHECK_NOTHROW(Tensor<float>({3}));  // once
+  memory<Cpu>::fail_after(0);
+  memory<Cpu>::fail_after(-1);
+  CHECK_NOTHROW(Tensor<float>({3}));
+}
+
 TEST_CASE("the pool counts current and peak bytes of tensors") {
   const std::size_t before = memory<Cpu>::use().current;
   memory<Cpu>::reset_peak();

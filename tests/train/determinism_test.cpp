@@ -10,25 +10,11 @@
 #include "catch.hpp"
 #include "kernels/numbers.hpp"
 #include "sha256.hpp"
+#include "threads.hpp"
 
 using namespace plinth;
 
 namespace {
-
-/// The number of threads of the kernels while it lives.
-class Threads {
- public:
-  explicit Threads(int threads) : before_(queue<Cpu>::current().threads()) { set(threads); }
-  ~Threads() { set(before_); }
-
- private:
-  static void set([[maybe_unused]] int threads) {
-#ifdef _OPENMP
-    omp_set_num_threads(threads);
-#endif
-  }
-  int before_;
-};
 
 /// The digest of the losses, gradient norms and weights of a training run that starts from copies of `initial`, all of
 /// which lie `offset` elements behind a 64-byte boundary.

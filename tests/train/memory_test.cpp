@@ -12,6 +12,7 @@
 #include "catch.hpp"
 #include "kernels/numbers.hpp"
 #include "kernels/plain_backend.hpp"
+#include "threads.hpp"
 
 using namespace plinth;
 
@@ -68,7 +69,9 @@ std::int64_t fail_each_allocation(const F& f, const Check& check) {
 template <class M>
 bool runs_out(Trainer<M>& trainer) {
   bool out = false;
+  const int threads = queue<Cpu>::current().threads();
   std::thread([&] {
+    const Threads same(threads);
     try {
       trainer.fit(data());
     } catch (const MemoryError&) {
@@ -101,6 +104,35 @@ TEST_CASE("any allocation of a training step may fail") {
     });
     CHECK(count > 100);
     CHECK(weights(model) == after_one_step<Plain>(config));  // the last attempt succeeded
+  }
+}
+
+TEST_CASE("any allocation of a training step of two threads may fail") {
+  const Threads two(2);
+  auto accumulating = one_step;
+  accumulating.batch = 6;
+  for (auto config : {gpt, llama}) {
+    config.vocabulary = 70;  // more than one block of rows for the two to share
+    config.hidden = 24;
+    Decoder<float> model(config), undisturbed(config);
+    Trainer trainer(model, accumulating), other(undisturbed, accumulating);
+    const auto initial = weights(model);
+    REQUIRE_FALSE(runs_out(other));
+    const std::size_t before = memory<Cpu>::use().current;
+    std::int64_t k = 0;
+    for (;; ++k) {
+      memory<Cpu>::fail_after(k);
+      const bool failed = runs_out(trainer);
+      memory<Cpu>::fail_after(-1);
+      if (!failed) break;
+      INFO("allocation " << k);
+      clear_gradients(model);
+      CHECK(memory<Cpu>::use().current == before);
+      CHECK(trainer.state().next_step == 0);
+      CHECK(weights(model) == initial);
+    }
+    CHECK(k > 100);
+    CHECK(weights(model) == weights(undisturbed));
   }
 }
 

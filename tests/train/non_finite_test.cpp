@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A loss or gradient that is not finite stops the run, is named, and has changed nothing, however late it is looked for.
+// A loss or gradient that is not finite stops the run, is named, and has changed nothing, however late it is looked
+// for.
 #include <plinth/train/trainer.hpp>
 
 #include <limits>
@@ -17,7 +18,8 @@ using Catch::Matchers::Contains;
 
 namespace {
 
-constexpr double infinity = std::numeric_limits<double>::infinity(), no_number = std::numeric_limits<double>::quiet_NaN();
+constexpr double infinity = std::numeric_limits<double>::infinity(),
+                 no_number = std::numeric_limits<double>::quiet_NaN();
 
 template <class D>
 struct Two {
@@ -58,7 +60,8 @@ auto loss_of(const Two<D>& model, const Fault& fault) {
 /// Trains with a fault, looking every so many steps, and checks what is left; then goes on without it to the end.
 template <class D>
 void stops(const Fault& fault, const std::string& text, std::int64_t report_every) {
-  const TrainerOptions options = {.steps = 9, .accumulation = 2, .learning_rate = 0.1, .clip_norm = 1e300, .report_every = report_every};
+  const TrainerOptions options = {
+      .steps = 9, .accumulation = 2, .learning_rate = 0.1, .clip_norm = 1e300, .report_every = report_every};
   INFO(text << ", looked for every " << report_every << " steps");
   Two<D> model, good;
   Trainer trainer(model, options), undisturbed(good, options);

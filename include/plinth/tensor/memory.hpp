@@ -42,6 +42,7 @@ class Pool {
   void* allocate(std::size_t bytes) {
     const std::size_t size = rounded(bytes);
     const std::lock_guard lock(mutex_);
+    require<MemoryError>(granted_ < 0 || granted_-- > 0, Source::name, ": ", bytes, " bytes refused, as fail_after asked");
     require<MemoryError>(size <= budget_ && use_.current <= budget_ - size, Source::name, ": ", bytes,
                          " bytes asked for, ", use_.current, " in use, budget ", budget_);
     void* block = nullptr;
@@ -92,6 +93,10 @@ class Pool {
     const std::lock_guard lock(mutex_);
     budget_ = bytes;
   }
+  void fail_after(std::int64_t allocations) {
+    const std::lock_guard lock(mutex_);
+    granted_ = allocations;
+  }
   /// Returns the kept blocks to the system.
   void trim() {
     const std::lock_guard lock(mutex_);
@@ -116,6 +121,7 @@ class Pool {
   MemoryUse use_;
   std::size_t kept_ = 0, most_ = 0;  // bytes of the blocks in free_; most ever in use
   std::size_t budget_ = std::numeric_limits<std::size_t>::max();
+  std::int64_t granted_ = -1;  // allocations left before one is refused; negative: all are granted
 };
 
 struct MainMemory {
@@ -138,6 +144,9 @@ struct memory<Cpu> {
   /// From now on an allocation that would pass `bytes` in total throws MemoryError.
   static void set_budget(std::size_t bytes) { pool().set_budget(bytes); }
   static void trim() { pool().trim(); }
+  /// For tests: so many allocations are granted, the next one throws MemoryError, then all are granted again. A negative
+  /// number takes that back.
+  static void fail_after(std::int64_t allocations) { pool().fail_after(allocations); }
 
   /// Copies between the program's memory and the device's. copy_to_host waits until the device is done; copy_from_host
   /// does not, yet the source may be written or freed as soon as it returns.

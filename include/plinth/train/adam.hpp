@@ -33,15 +33,17 @@ class Adam : public detail::Optimizer<T, D, 2> {
                       AdamSettings settings = settings_;
                       settings.weight_decay = slot.group.weight_decay;
                       kernels<D>::adam(queue<D>::current(), g.count(), settings, decoupled_, slot.group.rate_factor,
-                                       step_values, g.data(), slot.state[0].mutable_data(), slot.state[1].mutable_data(),
-                                       slot.weight.mutable_data());
+                                       step_values, g.data(), slot.state[0].mutable_data(),
+                                       slot.state[1].mutable_data(), slot.weight.mutable_data());
                     });
   }
 
  protected:
   template <Module M>
   Adam(const char* name, M& model, const AdamSettings& settings, bool decoupled)
-      : Base(name, model, {"first", "second"}, settings.weight_decay, true), settings_(settings), decoupled_(decoupled) {
+      : Base(name, model, {"first", "second"}, settings.weight_decay, true),
+        settings_(settings),
+        decoupled_(decoupled) {
     this->require_range(settings.beta1 >= 0 && settings.beta1 < 1, "beta1", settings.beta1);
     this->require_range(settings.beta2 >= 0 && settings.beta2 < 1, "beta2", settings.beta2);
     this->require_range(settings.epsilon >= 0, "epsilon", settings.epsilon);

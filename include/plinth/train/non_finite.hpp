@@ -66,8 +66,8 @@ class NonFiniteWatch {
 
 }  // namespace detail
 
-/// The first tensor that holds an infinite number or none at all, in words: a parameter, then the loss, then a gradient.
-/// Waits for the device for each of them.
+/// The first tensor that holds an infinite number or none at all, in words: a parameter, then the loss, then a
+/// gradient. Waits for the device for each of them.
 template <Module M, class A, class D>
 std::string first_non_finite(const M& model, const Tensor<A, D>& loss) {
   std::string found;
@@ -79,8 +79,10 @@ std::string first_non_finite(const M& model, const Tensor<A, D>& loss) {
   };
   for_each_parameter(model, [&](const std::string& name, const auto& x) { look("the parameter ", name, x); });
   const auto value = static_cast<double>(loss.item());
-  if (found.empty() && !std::isfinite(value)) found = std::isnan(value) ? "the loss is nan" : value > 0 ? "the loss is inf" : "the loss is -inf";
-  for_each_parameter(model, [&](const std::string& name, const auto& x) { look("the gradient of ", name, gradient(x)); });
+  if (found.empty() && !std::isfinite(value))
+    found = std::isnan(value) ? "the loss is nan" : value > 0 ? "the loss is inf" : "the loss is -inf";
+  for_each_parameter(model,
+                     [&](const std::string& name, const auto& x) { look("the gradient of ", name, gradient(x)); });
   return found.empty() ? "the norm of all gradients is not finite" : found;
 }
 

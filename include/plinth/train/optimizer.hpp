@@ -22,9 +22,9 @@ struct ParameterGroup {
 
 namespace detail {
 
-/// The parameters of a model, whose memory is shared, with N state tensors beside each. A parameter that the model names
-/// twice is updated once. An optimiser is a module of its state, "<parameter>.<state name>", so that what saves and loads
-/// parameters saves and loads it; with steps() this is all there is to an optimiser's state.
+/// The parameters of a model, whose memory is shared, with N state tensors beside each. A parameter that the model
+/// names twice is updated once. An optimiser is a module of its state, "<parameter>.<state name>", so that what saves
+/// and loads parameters saves and loads it; with steps() this is all there is to an optimiser's state.
 template <class T, class D, std::size_t N>
 class Optimizer {
  public:
@@ -40,8 +40,9 @@ class Optimizer {
   }
 
   /// Makes the parameters for which belongs(dotted name) is true a group, also those of an earlier one. Without groups
-  /// every parameter has the rate as it is, and weight decay acts on those with at least two axes: not on gains and biases.
-  /// Throws ArgumentError when no parameter belongs to the group, or a number is negative.  PyTorch: param_groups.
+  /// every parameter has the rate as it is, and weight decay acts on those with at least two axes: not on gains and
+  /// biases. Throws ArgumentError when no parameter belongs to the group, or a number is negative.  PyTorch:
+  /// param_groups.
   template <class Predicate>
   void set_group(Predicate&& belongs, const ParameterGroup& group) {
     require<ArgumentError>(group.rate_factor >= 0 && group.weight_decay >= 0, name_, ": a group with rate_factor ",
@@ -49,7 +50,8 @@ class Optimizer {
     bool found = false;
     for (Slot& slot : slots_)
       if (belongs(std::string_view(slot.name))) slot.group = group, found = true;
-    require<ArgumentError>(found, name_, ": no parameter belongs to the group; names are as \"", slots_.front().name, '"');
+    require<ArgumentError>(found, name_, ": no parameter belongs to the group; names are as \"", slots_.front().name,
+                           '"');
   }
 
   static void visit(auto& self, auto&& f) {
@@ -67,7 +69,8 @@ class Optimizer {
 
   /// State starts at zero, or is left out where has_state is false.
   template <Module M>
-  Optimizer(const char* name, M& model, const std::array<const char*, N>& state_names, double weight_decay, bool has_state)
+  Optimizer(const char* name, M& model, const std::array<const char*, N>& state_names, double weight_decay,
+            bool has_state)
       : name_(name), state_names_(state_names), step_values_({4}) {
     for_each_distinct_parameter(model, [&](const std::string& parameter, Tensor<T, D>& weight) {
       require<ArgumentError>(weight.contiguous(), name, ": ", parameter, " has strides ", weight.strides());
@@ -84,12 +87,13 @@ class Optimizer {
     require<ArgumentError>(good, name_, ": ", setting, " ", value, " is out of range");
   }
 
-  /// Counts a step, sends its numbers to the device and calls update(slot, gradient, step values) for each parameter with
-  /// a gradient. `proceed`, where defined, is a number on the device: 0 lets the step change nothing.
+  /// Counts a step, sends its numbers to the device and calls update(slot, gradient, step values) for each parameter
+  /// with a gradient. `proceed`, where defined, is a number on the device: 0 lets the step change nothing.
   template <class Update>
   void take_step(double rate, const Tensor<element, D>& proceed, double third, double fourth, const Update& update) {
     require<ArgumentError>(rate >= 0 && std::isfinite(rate), name_, ": a learning rate of ", rate);
-    const element values[4] = {static_cast<element>(rate), 1, static_cast<element>(third), static_cast<element>(fourth)};
+    const element values[4] = {static_cast<element>(rate), 1, static_cast<element>(third),
+                               static_cast<element>(fourth)};
     memory<D>::copy_from_host(step_values_.mutable_data(), values, sizeof values);
     if (proceed.defined())
       kernels<D>::copy(queue<D>::current(), {1}, {1}, proceed.data(), {1}, step_values_.mutable_data() + 1);

@@ -17,8 +17,8 @@
 
 namespace plinth {
 
-/// How to train. `accumulation` micro-steps make a step; of a language model, `batch` windows of `context` tokens make a
-/// micro-step. The learning rates, warmup_steps and adamw are those of the default schedule and optimiser.
+/// How to train. `accumulation` micro-steps make a step; of a language model, `batch` windows of `context` tokens make
+/// a micro-step. The learning rates, warmup_steps and adamw are those of the default schedule and optimiser.
 struct TrainerOptions {
   std::int64_t steps = 1000, batch = 16, context = 0;  // context 0: the model's
   std::int64_t accumulation = 1;
@@ -30,8 +30,8 @@ struct TrainerOptions {
   std::int64_t report_every = 1;  // steps from one wait for the device to the next
 };
 
-/// One forward and backward pass of a step. Whoever draws a batch as a function of these three draws the same one when the
-/// step is run again.
+/// One forward and backward pass of a step. Whoever draws a batch as a function of these three draws the same one when
+/// the step is run again.
 struct MicroStep {
   std::uint64_t seed = 0;
   std::int64_t step = 0, micro_step = 0;  // both counted from 0
@@ -53,8 +53,8 @@ struct Unobserved {
 
 }  // namespace detail
 
-/// Where a run is. Batches and dropout masks are functions of (seed, step, micro-step), so this, the model's parameters and
-/// the optimiser (its parameters and steps()) are all that a run needs to go on bit for bit.
+/// Where a run is. Batches and dropout masks are functions of (seed, step, micro-step), so this, the model's parameters
+/// and the optimiser (its parameters and steps()) are all that a run needs to go on bit for bit.
 struct TrainerState {
   std::int64_t next_step = 0;
   std::uint64_t seed = 1;
@@ -89,14 +89,16 @@ class Trainer {
     positive("batch", options.batch);
     positive("accumulation", options.accumulation);
     positive("report_every", options.report_every);
-    detail::require<ArgumentError>(options.context >= 0, "trainer: context is ", options.context, ", must not be negative");
+    detail::require<ArgumentError>(options.context >= 0, "trainer: context is ", options.context,
+                                   ", must not be negative");
     detail::require<ArgumentError>(options.clip_norm > 0, "trainer: clip_norm ", options.clip_norm, " is not positive");
   }
 
   /// Trains a language model: loss(at) is the cross-entropy of a batch of windows.
   template <class Observer = detail::Unobserved>
-  void fit(const TokenWindows& data, Observer&& observer = {})
-    requires requires(const M& m) { m.config.context; }
+  void fit(const TokenWindows& data, Observer&& observer = {}) requires requires(const M& m) {
+    m.config.context;
+  }
   {
     const std::int64_t context = options_.context ? options_.context : model_.config.context;
     fit(
@@ -107,12 +109,11 @@ class Trainer {
         observer);
   }
 
-  /// Runs the steps that are left, each of the mean of loss(const MicroStep&) over its micro-steps. Every `report_every`
-  /// steps, and after the last, it waits for the device, and observer(const TrainingStep&) is called, which may return
-  /// false to stop; a later fit goes on from there. No other step waits.
-  /// Throws GradientError naming the parameters that the first backward did not reach, and NonFiniteError naming the first
-  /// tensor that is infinite or no number: the step that it belongs to, and what came after, has then changed nothing, and
-  /// is the next.
+  /// Runs the steps that are left, each of the mean of loss(const MicroStep&) over its micro-steps. Every
+  /// `report_every` steps, and after the last, it waits for the device, and observer(const TrainingStep&) is called,
+  /// which may return false to stop; a later fit goes on from there. No other step waits. Throws GradientError naming
+  /// the parameters that the first backward did not reach, and NonFiniteError naming the first tensor that is infinite
+  /// or no number: the step that it belongs to, and what came after, has then changed nothing, and is the next.
   template <class Loss, class Observer = detail::Unobserved>
     requires std::invocable<Loss&, const MicroStep&>
   void fit(Loss&& loss, Observer&& observer = {}) {
@@ -139,9 +140,11 @@ class Trainer {
   /// Goes on from where another run was, whose parameters and optimiser were loaded into these.
   /// Throws ArgumentError when it had another seed or was further than `steps`.
   void restore(const TrainerState& state) {
-    detail::require<ArgumentError>(state.seed == options_.seed, "trainer: the run had seed ", state.seed, ", not ", options_.seed);
-    detail::require<ArgumentError>(state.next_step >= 0 && state.next_step <= options_.steps, "trainer: the run was at step ",
-                                   state.next_step, ", outside [0, ", options_.steps, "]");
+    detail::require<ArgumentError>(state.seed == options_.seed, "trainer: the run had seed ", state.seed, ", not ",
+                                   options_.seed);
+    detail::require<ArgumentError>(state.next_step >= 0 && state.next_step <= options_.steps,
+                                   "trainer: the run was at step ", state.next_step, ", outside [0, ", options_.steps,
+                                   "]");
     next_step_ = state.next_step;
     watch_ = {};
   }
@@ -154,7 +157,8 @@ class Trainer {
     Scalar mean;
     for (std::int64_t micro = 0; micro < options_.accumulation; ++micro) {
       const TrainingScope<D> training(options_.seed, next_step_, micro);
-      const auto part = loss(MicroStep{options_.seed, next_step_, micro}) * (1.0 / static_cast<double>(options_.accumulation));
+      const auto part =
+          loss(MicroStep{options_.seed, next_step_, micro}) * (1.0 / static_cast<double>(options_.accumulation));
       backward(part);
       mean = mean.defined() ? mean + detach(part) : detach(part);
     }

@@ -32,7 +32,8 @@ std::vector<T> stepped(std::int64_t n, bool decoupled = true, std::size_t offset
     kernels<D>::sgd(q, n, {.weight_decay = 0.2}, 1, values, gradient.data(), static_cast<T*>(nullptr), weight.data());
   }
   auto all = weight.values();
-  for (const auto& more : {first.values(), second.values(), velocity.values()}) all.insert(all.end(), more.begin(), more.end());
+  for (const auto& more : {first.values(), second.values(), velocity.values()})
+    all.insert(all.end(), more.begin(), more.end());
   return all;
 }
 
@@ -57,7 +58,8 @@ TEST_CASE("a step that must not proceed changes nothing") {
 TEST_CASE("a zero gradient at the first step moves nothing but by decay") {
   std::vector<float> weight = {2}, gradient = {0}, first = {0}, second = {0};
   const float values[4] = {0.5f, 1, 0.1f, 0.05f};
-  kernels<Cpu>::adam(queue<Cpu>::current(), 1, adam, true, 1, values, gradient.data(), first.data(), second.data(), weight.data());
+  kernels<Cpu>::adam(queue<Cpu>::current(), 1, adam, true, 1, values, gradient.data(), first.data(), second.data(),
+                     weight.data());
   CHECK(weight[0] == 2 * (1 - 0.5f * 0.1f));
 }
 
@@ -74,5 +76,6 @@ TEST_CASE("tiny and huge gradients move a weight as they should") {
 }
 
 TEST_CASE("bits of the optimisers depend on values alone") {
-  CHECK(numbers::bits_depend_on_values_alone([](std::size_t offset) { return stepped<Cpu, float>(20011, true, offset); }));
+  CHECK(numbers::bits_depend_on_values_alone(
+      [](std::size_t offset) { return stepped<Cpu, float>(20011, true, offset); }));
 }
