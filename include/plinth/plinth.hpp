@@ -4,7 +4,13 @@
 #pragma once
 
 #include <plinth/activation/gelu.hpp>
+#include <plinth/activation/glu.hpp>
+#include <plinth/activation/relu.hpp>
+#include <plinth/activation/sigmoid.hpp>
 #include <plinth/activation/silu.hpp>
+#include <plinth/activation/softplus.hpp>
+#include <plinth/activation/swish.hpp>
+#include <plinth/activation/tanh.hpp>
 #include <plinth/attention/attention.hpp>
 #include <plinth/attention/multi_head.hpp>
 #include <plinth/autograd/apply.hpp>

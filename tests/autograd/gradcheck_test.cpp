@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
+#include <plinth/activation/tanh.hpp>
 #include <plinth/ops/matmul.hpp>
-#include <plinth/ops/pointwise.hpp>
 #include <plinth/ops/reduction.hpp>
 
 #include "catch.hpp"

@@ -17,8 +17,6 @@ Specs specs() {
       pointwise_spec(
           "log", "Log", [](const auto& x) { return log(x); }, [](double x) { return std::log(x); }, {0.1, 9}),
       pointwise_spec(
-          "tanh", "Tanh", [](const auto& x) { return tanh(x); }, [](double x) { return std::tanh(x); }),
-      pointwise_spec(
           "sqrt", "SquareRoot", [](const auto& x) { return sqrt(x); }, [](double x) { return std::sqrt(x); }, {0.1, 9}),
       pointwise_spec(
           "affine", "Affine",

@@ -86,20 +86,6 @@ struct Log {
   }
 };
 
-/// y = tanh x
-struct Tanh {
-  static constexpr const char* name = "tanh";
-  template <class T>
-  PLINTH_HD static T forward(T x) {
-    return math::tanh(x);
-  }
-  template <class T>
-  PLINTH_HD static T backward(T x, T dy) {
-    const T y = math::tanh(x);
-    return dy * (T(1) - y * y);
-  }
-};
-
 /// y = sqrt x
 struct SquareRoot {
   static constexpr const char* name = "sqrt";
@@ -120,10 +106,6 @@ Tensor<T, D> exp(const Tensor<T, D>& x) {
 template <class T, class D>
 Tensor<T, D> log(const Tensor<T, D>& x) {
   return pointwise<Log>(x);
-}
-template <class T, class D>
-Tensor<T, D> tanh(const Tensor<T, D>& x) {
-  return pointwise<Tanh>(x);
 }
 template <class T, class D>
 Tensor<T, D> sqrt(const Tensor<T, D>& x) {

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: MIT
+// The hyperbolic tangent as an activation.
+#pragma once
+
+#include <plinth/ops/pointwise.hpp>
+
+namespace plinth {
+
+/// Tanh: y = tanh(x).  PyTorch: tanh(x).
+struct Tanh {
+  static constexpr const char* name = "tanh";
+  template <class T>
+  PLINTH_HD static T forward(T x) {
+    return math::tanh(x);
+  }
+  template <class T>
+  PLINTH_HD static T backward(T x, T dy) {
+    const T y = math::tanh(x);
+    return dy * (T(1) - y * y);
+  }
+};
+
+template <class T, class D>
+Tensor<T, D> tanh(const Tensor<T, D>& x) {
+  return pointwise<Tanh>(x);
+}
+
+}  // namespace plinth
