@@ -39,7 +39,10 @@
 #include <plinth/ops/reduction.hpp>
 #include <plinth/ops/shape.hpp>
 #include <plinth/ops/softmax.hpp>
+#include <plinth/position/alibi.hpp>
+#include <plinth/position/relative_bias.hpp>
 #include <plinth/position/rope.hpp>
+#include <plinth/position/sinusoidal.hpp>
 #include <plinth/tensor/print.hpp>
 #include <plinth/tensor/tensor.hpp>
 #include <plinth/train/adam.hpp>

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
 // The op table: positions.
+#include <algorithm>
 #include <cmath>
 #include <vector>
 
+#include <plinth/position/relative_bias.hpp>
 #include <plinth/position/rope.hpp>
 
 #include "ops/spec.hpp"
@@ -20,9 +22,11 @@ struct Rotation {
   std::int64_t rotated = 0;
   double theta = 10000;
   RotaryLayout layout = RotaryLayout::half_split;
+  double attention_factor = 1;
 };
 
-/// Channel d of x at position p. Pair i turns by p theta^(-2i / D): y1 = x1 cos - x2 sin, y2 = x1 sin + x2 cos.
+/// Channel d of x at position p. Pair i turns by p theta^(-2i / D): y1 = x1 cos - x2 sin, y2 = x1 sin + x2 cos, and
+/// grows by the attention factor.
 double turned(const Array& x, const Shape& index, double position, const Rotation& rotation) {
   const std::int64_t channel = index[-1], half_size = rotation.rotated / 2;
   if (channel >= rotation.rotated) return x.at(index);
@@ -34,8 +38,8 @@ double turned(const Array& x, const Shape& index, double position, const Rotatio
   two[-1] = split ? pair + half_size : 2 * pair + 1;
   const double angle =
       position * std::pow(rotation.theta, -2.0 * static_cast<double>(pair) / static_cast<double>(rotation.rotated));
-  return second ? x.at(one) * std::sin(angle) + x.at(two) * std::cos(angle)
-                : x.at(one) * std::cos(angle) - x.at(two) * std::sin(angle);
+  return rotation.attention_factor * (second ? x.at(one) * std::sin(angle) + x.at(two) * std::cos(angle)
+                                             : x.at(one) * std::cos(angle) - x.at(two) * std::sin(angle));
 }
 
 Sample rope_sample(const char* what, Input x, const Rotation& rotation, Layout of_positions = Layout::dense) {
@@ -44,7 +48,12 @@ Sample rope_sample(const char* what, Input x, const Rotation& rotation, Layout o
   const auto at = placed<std::int32_t>(rows, of_positions, positions.values);
   const auto op = [=](const auto& in) {
     using T = typename std::decay_t<decltype(in[0])>::element;
-    const plinth::RotaryTable<T, plinth::Cpu> table(table_rows, rotation.rotated, rotation.theta, rotation.layout);
+    const plinth::RopeScaling scaling{.kind = plinth::RopeScalingKind::yarn,
+                                      .factor = 1,
+                                      .original_context = table_rows,
+                                      .attention_factor = rotation.attention_factor};  // the frequencies stay
+    const plinth::RotaryTable<T, plinth::Cpu> table(table_rows, rotation.rotated, rotation.theta, rotation.layout,
+                                                    scaling);
     return rope(in[0], at, table);
   };
   const auto reference = [=](const Arrays& in) {
@@ -67,6 +76,7 @@ OpSpec rope_spec() {
   add("transposed", Input{{2, 3, 4, 4}, Layout::transposed}, Rotation{4}, Layout::backward);
   add("with gaps", Input{{2, 1, 5, 6}, Layout::spaced}, Rotation{4}, Layout::spaced);
   add("backward", Input{{1, 2, 3, 6}, Layout::backward}, Rotation{6});
+  add("with an attention factor", Input{{2, 3, 4, 6}}, Rotation{6, 10000, RotaryLayout::half_split, 1.25});
   add("large", Input{{3, 5, 19, 66}, Layout::heads}, Rotation{64, 500000});
   const auto call = [](const Shape& x, const Shape& rows, std::int32_t at) {
     return [=] {
@@ -88,7 +98,55 @@ OpSpec rope_spec() {
   return spec;
 }
 
-Specs specs() { return {rope_spec()}; }
+/// y[0, h, t, s] = weight[bucket, h]: the first half of the buckets and the next one hold one distance each, the last
+/// one all beyond.
+OpSpec relative_bias_spec() {
+  OpSpec spec{.name = "relative_bias", .covers = {"GatherRowsOp", "PermuteOp"}, .smallest = 4};
+  const auto add = [&](const char* what, const Shape& weight, std::int64_t queries, std::int64_t keys,
+                       Layout layout = Layout::dense) {
+    const plinth::RelativeBuckets buckets{
+        .count = weight[0], .max_distance = weight[0] / 2 + 1, .bidirectional = false};
+    const std::int64_t offset = keys - queries, exact = weight[0] / 2;
+    const Array query(Shape{1, queries}, [=](const Shape& i) { return static_cast<double>(i[1] + offset); });
+    const Array key(Shape{1, keys}, [](const Shape& i) { return static_cast<double>(i[1]); });
+    const auto at = placed<std::int32_t>(query.shape, layout, query.values),
+               of = placed<std::int32_t>(key.shape, layout, key.values);
+    const auto op = [=](const auto& in) {
+      using T = typename std::decay_t<decltype(in[0])>::element;
+      plinth::RelativeBias<T> bias;
+      bias.buckets = buckets;
+      bias.weight = in[0];
+      return bias(at, of);
+    };
+    const auto reference = [=](const Arrays& in) {
+      return Array(Shape{1, in[0].shape[1], queries, keys}, [&](const Shape& i) {
+        const std::int64_t back = std::max<std::int64_t>(0, i[2] + offset - i[3]);
+        return in[0].at({back <= exact ? back : in[0].shape[0] - 1, i[1]});
+      });
+    };
+    spec.samples.push_back({what, {{weight, layout}}, op, reference});
+  };
+  add("two buckets, two heads", {2, 2}, 3, 3);
+  add("one head", {4, 1}, 5, 5);
+  add("a single query", {8, 3}, 1, 9);
+  add("more keys than queries", {8, 3}, 4, 9);
+  add("no queries", {4, 2}, 0, 3);
+  add("no keys", {4, 2}, 3, 0);
+  add("transposed", {6, 3}, 4, 5, Layout::transposed);
+  add("with gaps", {6, 3}, 5, 4, Layout::spaced);
+  add("backward", {6, 3}, 5, 5, Layout::backward);
+  add("large", {32, 520}, 23, 40);
+  const auto call = [](const Shape& queries, const Shape& keys) {
+    return [=] {
+      plinth::RelativeBias<double>(2, {})(plinth::full<std::int32_t>(queries, 0), plinth::full<std::int32_t>(keys, 0));
+    };
+  };
+  spec.refusals = {refuses<ShapeError>(call({2}, {1, 2}), {"relative bias", "(2)", "(1, 2)"}),
+                   refuses<ShapeError>(call({2, 2}, {1, 2}), {"relative bias", "(2, 2)", "(1, 2)"})};
+  return spec;
+}
+
+Specs specs() { return {rope_spec(), relative_bias_spec()}; }
 
 const InTable entered(specs);
 

@@ -9,32 +9,35 @@
 #include <vector>
 
 #include <plinth/ops/heads.hpp>
+#include <plinth/position/rope_scaling.hpp>
 
 namespace plinth {
 
 /// Which channels form a pair: (i, i + D/2), as in Hugging Face's Llama and NeoX, or (2i, 2i + 1), as in the paper.
 enum class RotaryLayout { half_split, interleaved };
 
-/// The cosines and sines of all positions: angle = position theta^(-2i / D), i = 0 .. D/2 - 1.
+/// The cosines and sines of all positions: angle = position theta_i, theta_i from rope_frequencies; both are multiplied
+/// by rope_attention_factor.
 template <class T, class D>
 struct RotaryTable {
   Tensor<accumulator_t<T>, D> values;  // (positions, D): cosines, then sines
   RotaryLayout layout = RotaryLayout::half_split;
 
   RotaryTable() = default;
-  /// Throws ArgumentError when head_size is odd or theta is not positive.
-  RotaryTable(std::int64_t positions, std::int64_t head_size, double theta, RotaryLayout pairs) : layout(pairs) {
-    detail::require<ArgumentError>(head_size > 0 && head_size % 2 == 0, "rope: head size ", head_size, " is not even");
-    detail::require<ArgumentError>(theta > 0, "rope: theta ", theta, " is not positive");
+  /// A scaling that depends on the length (dynamic_ntk) is the one for `positions`.
+  /// Throws ArgumentError as rope_frequencies does.
+  RotaryTable(std::int64_t positions, std::int64_t head_size, double theta, RotaryLayout pairs,
+              const RopeScaling& scaling = {})
+      : layout(pairs) {
     using A = accumulator_t<T>;
-    const std::int64_t half_size = head_size / 2;
-    std::vector<A> table(static_cast<std::size_t>(positions * head_size));
+    const auto frequencies = rope_frequencies(head_size, theta, scaling, positions);
+    const double factor = rope_attention_factor(scaling);
+    std::vector<A> table(static_cast<std::size_t>(element_count({positions, head_size})));
     for (std::int64_t p = 0; p < positions; ++p)
-      for (std::int64_t i = 0; i < half_size; ++i) {
-        const double angle =
-            static_cast<double>(p) * std::pow(theta, -2.0 * static_cast<double>(i) / static_cast<double>(head_size));
-        table[static_cast<std::size_t>(p * head_size + i)] = static_cast<A>(std::cos(angle));
-        table[static_cast<std::size_t>(p * head_size + half_size + i)] = static_cast<A>(std::sin(angle));
+      for (std::int64_t i = 0; i < head_size / 2; ++i) {
+        const double angle = static_cast<double>(p) * frequencies[static_cast<std::size_t>(i)];
+        table[static_cast<std::size_t>(p * head_size + i)] = static_cast<A>(factor * std::cos(angle));
+        table[static_cast<std::size_t>(p * head_size + head_size / 2 + i)] = static_cast<A>(factor * std::sin(angle));
       }
     values = Tensor<A, D>({positions, head_size}, table);
   }
