@@ -46,28 +46,30 @@ struct PlainRows {
     }
   }
   template <class T>
-  static void cross_entropy(Queue&, Count rows, Count columns, const T* logits, const std::int32_t* targets,
-                            accumulator_t<T>* log_sum_exp, accumulator_t<T>* loss, accumulator_t<T>* rows_used) {
+  static void cross_entropy(Queue&, Count rows, Count columns, double smoothing, const T* logits,
+                            const std::int32_t* targets, accumulator_t<T>* log_sum_exp, accumulator_t<T>* loss, accumulator_t<T>* rows_used) {
     double total = 0, used = 0;
     for (Count r = 0; r < rows; ++r) {
       double largest, sum;
       log_sum_parts(logits + r * columns, columns, largest, sum);
       log_sum_exp[r] = static_cast<accumulator_t<T>>(largest + std::log(sum));
       if (targets[r] < 0) continue;
-      total += largest + std::log(sum) - static_cast<double>(logits[r * columns + targets[r]]);
+      total += largest + std::log(sum) - (1 - smoothing) * static_cast<double>(logits[r * columns + targets[r]]);
+      for (Count i = 0; smoothing > 0 && i < columns; ++i)
+        total -= smoothing / static_cast<double>(columns) * static_cast<double>(logits[r * columns + i]);
       used += 1;
     }
     *loss = static_cast<accumulator_t<T>>(used > 0 ? total / used : 0);
     *rows_used = static_cast<accumulator_t<T>>(used);
   }
   template <class T>
-  static void cross_entropy_backward(Queue&, Count rows, Count columns, const T* logits, const std::int32_t* targets,
-                                     const accumulator_t<T>* log_sum_exp, const accumulator_t<T>* rows_used,
-                                     const accumulator_t<T>* dloss, T* dlogits) {
+  static void cross_entropy_backward(Queue&, Count rows, Count columns, double smoothing, const T* logits,
+                                     const std::int32_t* targets, const accumulator_t<T>* log_sum_exp,
+                                     const accumulator_t<T>* rows_used, const accumulator_t<T>* dloss, T* dlogits) {
     for (Count r = 0; r < rows; ++r)
       for (Count i = 0; i < columns; ++i) {
         const double p = std::exp(static_cast<double>(logits[r * columns + i]) - static_cast<double>(log_sum_exp[r]));
-        const double d = targets[r] < 0 ? 0 : (p - (i == targets[r])) * static_cast<double>(*dloss) / static_cast<double>(*rows_used);
+        const double d = targets[r] < 0 ? 0 : (p - (i == targets[r] ? 1 - smoothing : 0) - smoothing / static_cast<double>(columns)) * static_cast<double>(*dloss) / static_cast<double>(*rows_used);
         dlogits[r * columns + i] = static_cast<T>(static_cast<accumulator_t<T>>(d));
       }
   }

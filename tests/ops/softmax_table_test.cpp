@@ -53,8 +53,8 @@ OpSpec softmax_spec() {
   return spec;
 }
 
-/// The mean over targets >= 0 of log(sum_j exp(x_j)) - x[target].
-Reference cross_entropy_of(const std::vector<std::int32_t>& targets) {
+/// The mean over targets >= 0 of log(sum_j exp(x_j)) - (1 - smoothing) x[target] - smoothing mean(x).
+Reference cross_entropy_of(const std::vector<std::int32_t>& targets, double smoothing) {
   return [=](const Arrays& in) {
     const std::int64_t columns = in[0].shape[-1];
     double total = 0, used = 0;
@@ -62,9 +62,10 @@ Reference cross_entropy_of(const std::vector<std::int32_t>& targets) {
       if (targets[row] < 0) continue;
       const double* x = in[0].values.data() + static_cast<std::int64_t>(row) * columns;
       const double top = *std::max_element(x, x + columns);
-      double sum = 0;
+      double sum = 0, mean = 0;
       for (std::int64_t j = 0; j < columns; ++j) sum += std::exp(x[j] - top);
-      total += top + std::log(sum) - x[targets[row]];
+      for (std::int64_t j = 0; j < columns; ++j) mean += x[j] / static_cast<double>(columns);
+      total += top + std::log(sum) - (1 - smoothing) * x[targets[row]] - smoothing * mean;
       ++used;
     }
     return Array(Shape(), [&](const Shape&) { return used > 0 ? total / used : 0; });
@@ -74,12 +75,14 @@ Reference cross_entropy_of(const std::vector<std::int32_t>& targets) {
 OpSpec cross_entropy_spec() {
   OpSpec spec{.name = "cross_entropy", .covers = {"CrossEntropyOp"}};
   const auto add = [&](const char* what, Input x, const std::vector<std::int32_t>& targets,
-                       Layout of_targets = Layout::dense) {
+                       Layout of_targets = Layout::dense, double smoothing = 0) {
     Shape rows;
     for (int i = 0; i + 1 < x.shape.rank(); ++i) rows.push_back(x.shape[i]);
     const auto ids = placed<std::int32_t>(rows, of_targets, std::vector<double>(targets.begin(), targets.end()));
-    spec.samples.push_back(
-        {what, {x}, [=](const auto& in) { return cross_entropy(in[0], ids); }, cross_entropy_of(targets)});
+    spec.samples.push_back({what,
+                            {x},
+                            [=](const auto& in) { return cross_entropy(in[0], ids, smoothing); },
+                            cross_entropy_of(targets, smoothing)});
   };
   add("one class", {{1, 1}}, {0});
   add("one row without axes", {{7}}, {3});
@@ -92,16 +95,22 @@ OpSpec cross_entropy_spec() {
   add("sure and wrong", {{2, 3}, Layout::dense, 0, 0, {200, 1, -100, 0, 0, 1000}}, {1, 0});
   add("transposed", {{4, 5}, Layout::transposed}, {0, 1, 2, 3});
   add("gaps, backward targets", {{3, 4}, Layout::spaced}, {3, 0, 1}, Layout::backward);
+  add("smoothed", {{3, 5}}, {4, 0, 2}, Layout::dense, 0.1);
+  add("smoothed, some ignored", {{4, 3}, Layout::spaced}, {-1, 2, -100, 0}, Layout::backward, 0.3);
+  add("all smooth", {{2, 3, 7}}, {1, 2, 3, -1, 5, 0}, Layout::dense, 1);
   std::vector<std::int32_t> many;
   for (std::int32_t i = 0; i < 100; ++i) many.push_back(i * 7 % 173 - 1);
   add("large", {{100, 173}}, many);
-  const auto call = [](const Shape& logits, const Shape& rows, std::int32_t target) {
-    return [=] { cross_entropy(Tensor<double>(logits), plinth::full<std::int32_t>(rows, target)); };
+  const auto call = [](const Shape& logits, const Shape& rows, std::int32_t target, double smoothing = 0) {
+    return [=] { cross_entropy(Tensor<double>(logits), plinth::full<std::int32_t>(rows, target), smoothing); };
   };
-  spec.refusals = {refuses<ShapeError>(call({2, 3}, {3}, 0), {"cross_entropy", "(2, 3)", "(3)"}),
-                   refuses<ShapeError>(call({2, 3}, {2, 3}, 0), {"cross_entropy", "(2, 3) and targets (2, 3)"}),
-                   refuses<ShapeError>(call({}, {}, 0), {"cross_entropy", "() and targets ()"}),
-                   refuses<ArgumentError>(call({2, 3}, {2}, 3), {"cross_entropy", "target 3", "[0, 3)"})};
+  spec.refusals = {
+      refuses<ShapeError>(call({2, 3}, {3}, 0), {"cross_entropy", "(2, 3)", "(3)"}),
+      refuses<ShapeError>(call({2, 3}, {2, 3}, 0), {"cross_entropy", "(2, 3) and targets (2, 3)"}),
+      refuses<ShapeError>(call({}, {}, 0), {"cross_entropy", "() and targets ()"}),
+      refuses<ArgumentError>(call({2, 3}, {2}, 3), {"cross_entropy", "target 3", "[0, 3)"}),
+      refuses<ArgumentError>(call({2, 3}, {2}, 0, 1.5), {"cross_entropy", "label_smoothing 1.5", "[0, 1]"}),
+      refuses<ArgumentError>(call({2, 3}, {2}, 0, -0.1), {"cross_entropy", "label_smoothing -0.1"})};
   return spec;
 }
 

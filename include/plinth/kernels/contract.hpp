@@ -133,14 +133,15 @@ concept Dropout = requires(queue<D>& q, Count n, double probability, const Rando
   K::dropout(q, n, probability, stream, step, x, y);
 };
 
-/// *loss = the mean over rows with target >= 0 of (log_sum_exp(row) - row[target]), 0 when there is none; *rows_used is
-/// their number.  dlogits = *dloss / *rows_used (softmax(row) - onehot(target)), 0 where the target is negative.
+/// *loss = the mean over rows with target >= 0 of log_sum_exp(row) - sum_c share(c) row[c], 0 when there is none;
+/// *rows_used is their number; share(c) = (1 - smoothing) onehot(target)[c] + smoothing / columns.
+/// dlogits = *dloss / *rows_used (softmax(row) - share), 0 where the target is negative.
 template <class K, class D, class T>
-concept CrossEntropy = requires(queue<D>& q, Count rows, Count columns, const T* logits, const std::int32_t* targets,
-                                accumulator_t<T>* log_sum_exp, accumulator_t<T>* loss, accumulator_t<T>* rows_used,
+concept CrossEntropy = requires(queue<D>& q, Count rows, Count columns, double smoothing, const T* logits,
+                                const std::int32_t* targets, accumulator_t<T>* log_sum_exp, accumulator_t<T>* loss, accumulator_t<T>* rows_used,
                                 const accumulator_t<T>* saved, T* dlogits) {
-  K::cross_entropy(q, rows, columns, logits, targets, log_sum_exp, loss, rows_used);
-  K::cross_entropy_backward(q, rows, columns, logits, targets, saved, saved, saved, dlogits);
+  K::cross_entropy(q, rows, columns, smoothing, logits, targets, log_sum_exp, loss, rows_used);
+  K::cross_entropy_backward(q, rows, columns, smoothing, logits, targets, saved, saved, saved, dlogits);
 };
 
 /// Each pair (x1, x2) turns by the angle of its position: y1 = x1 cos - x2 sin, y2 = x1 sin + x2 cos.

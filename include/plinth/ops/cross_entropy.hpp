@@ -13,6 +13,7 @@ template <class T, class D>
 struct CrossEntropyOp {
   using A = accumulator_t<T>;
   static constexpr const char* name = "cross_entropy";
+  double smoothing = 0;
   Saved<T, D> logits;
   Saved<std::int32_t, D> targets;
   Tensor<A, D> log_sum_exp, rows_used;
@@ -23,7 +24,7 @@ struct CrossEntropyOp {
     log_sum_exp = Tensor<A, D>(wanted.shape());
     rows_used = Tensor<A, D>(Shape());
     Tensor<A, D> loss{Shape()};
-    kernels<D>::cross_entropy(queue<D>::current(), wanted.count(), x.size(-1), values.data(), ids.data(),
+    kernels<D>::cross_entropy(queue<D>::current(), wanted.count(), x.size(-1), smoothing, values.data(), ids.data(),
                               log_sum_exp.mutable_data(), loss.mutable_data(), rows_used.mutable_data());
     logits = values;
     targets = ids;
@@ -32,23 +33,28 @@ struct CrossEntropyOp {
   std::tuple<Tensor<T, D>, Tensor<std::int32_t, D>> backward(const Tensor<A, D>& dloss) const {
     const auto& x = logits.get(name);
     Tensor<T, D> dx(x.shape());
-    kernels<D>::cross_entropy_backward(queue<D>::current(), log_sum_exp.count(), x.size(-1), x.data(),
-                                       targets.get(name).data(), log_sum_exp.data(), rows_used.data(), dloss.data(),
-                                       dx.mutable_data());
+    kernels<D>::cross_entropy_backward(queue<D>::current(), log_sum_exp.count(), x.size(-1), smoothing,
+                                       x.data(), targets.get(name).data(), log_sum_exp.data(), rows_used.data(),
+                                       dloss.data(), dx.mutable_data());
     return {dx, {}};
   }
 };
 
 /// The mean over all positions with target >= 0 of -log softmax(logits)[target], in nats, in float or wider; 0 when
-/// every target is negative. logits (..., V), targets (...).  PyTorch: cross_entropy with ignore_index.
-/// Throws ShapeError, and ArgumentError for a target >= V.
+/// every target is negative. logits (..., V), targets (...). Label smoothing e takes, in place of the target alone, the
+/// target with weight 1 - e and every class with weight e / V.  Szegedy et al. 2016, section 7.
+/// PyTorch: cross_entropy with ignore_index and label_smoothing.
+/// Throws ShapeError, and ArgumentError for a target >= V or a label_smoothing outside [0, 1].
 template <Real T, class D>
-Tensor<accumulator_t<T>, D> cross_entropy(const Tensor<T, D>& logits, const Tensor<std::int32_t, D>& targets) {
+Tensor<accumulator_t<T>, D> cross_entropy(const Tensor<T, D>& logits, const Tensor<std::int32_t, D>& targets,
+                                            double label_smoothing = 0) {
   bool fits = logits.rank() == targets.rank() + 1;
   for (int i = 0; fits && i < targets.rank(); ++i) fits = logits.size(i) == targets.size(i);
   detail::require<ShapeError>(fits, "cross_entropy: logits ", logits.shape(), " and targets ",
                               targets.shape(), " do not fit");
-  return apply(CrossEntropyOp<T, D>{}, logits, targets);
+  detail::require<ArgumentError>(label_smoothing >= 0 && label_smoothing <= 1, "cross_entropy: label_smoothing ",
+                                 label_smoothing, " is outside [0, 1]");
+  return apply(CrossEntropyOp<T, D>{label_smoothing, {}, {}, {}, {}}, logits, targets);
 }
 
 }  // namespace plinth

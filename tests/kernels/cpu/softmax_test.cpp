@@ -39,16 +39,18 @@ std::vector<T> softmax_backward(const Sizes& s) {
 
 /// Loss, rows used, the log-sum-exp of each row and the gradient in logits, one after the other.
 template <class D, class T>
-std::vector<double> cross_entropy(const Sizes& s, const std::vector<T>& logits, const std::vector<std::int32_t>& targets) {
+std::vector<double> cross_entropy(const Sizes& s, const std::vector<T>& logits, const std::vector<std::int32_t>& targets,
+                                  double smoothing = 0) {
   using A = accumulator_t<T>;
   std::vector<A> log_sum_exp(static_cast<std::size_t>(s.rows));
   std::vector<T> gradient(logits.size());
   A loss = -1, rows_used = -1;
   const A dloss = A(0.5);
   auto& q = queue<D>::current();
-  kernels<D>::cross_entropy(q, s.rows, s.columns, logits.data(), targets.data(), log_sum_exp.data(), &loss, &rows_used);
-  kernels<D>::cross_entropy_backward(q, s.rows, s.columns, logits.data(), targets.data(), log_sum_exp.data(), &rows_used,
-                                     &dloss, gradient.data());
+  kernels<D>::cross_entropy(q, s.rows, s.columns, smoothing, logits.data(), targets.data(), log_sum_exp.data(), &loss,
+                            &rows_used);
+  kernels<D>::cross_entropy_backward(q, s.rows, s.columns, smoothing, logits.data(), targets.data(), log_sum_exp.data(),
+                                     &rows_used, &dloss, gradient.data());
   std::vector<double> all = {static_cast<double>(loss), static_cast<double>(rows_used)};
   for (const A value : log_sum_exp) all.push_back(static_cast<double>(value));
   for (const T value : gradient) all.push_back(static_cast<double>(value));
@@ -95,9 +97,12 @@ TEST_CASE("cross-entropy and its gradient over rows of any length") {
     auto targets = numbers::below(static_cast<std::int32_t>(s.columns), s.rows, 3);
     if (targets.size() > 2) targets[1] = -1, targets[2] = -100;
     const auto x = numbers::normal<float>(s.rows * s.columns, 1, 5);
-    CHECK(numbers::distance(cross_entropy<Cpu>(s, x, targets), cross_entropy<Plain>(s, x, targets)) < 1e-6);
     const auto wide = numbers::normal<double>(s.rows * s.columns, 1, 5);
-    CHECK(numbers::distance(cross_entropy<Cpu>(s, wide, targets), cross_entropy<Plain>(s, wide, targets)) < 1e-14);
+    for (const double smoothing : {0.0, 0.3}) {
+      INFO("label smoothing " << smoothing);
+      CHECK(numbers::distance(cross_entropy<Cpu>(s, x, targets, smoothing), cross_entropy<Plain>(s, x, targets, smoothing)) < 1e-6);
+      CHECK(numbers::distance(cross_entropy<Cpu>(s, wide, targets, smoothing), cross_entropy<Plain>(s, wide, targets, smoothing)) < 1e-14);
+    }
   }
 }
 
@@ -110,6 +115,21 @@ TEST_CASE("cross-entropy of PyTorch") {
                                         0.0225076433, 0.0611821178, -0.0836897611, 0, 0, 0,
                                         -0.1666666667, 0.0833333333, 0.0833333333};
   CHECK(numbers::distance(all, expected) < 1e-9);
+}
+
+TEST_CASE("label smoothing of PyTorch") {
+  // As above with cross_entropy(..., label_smoothing=s), s = 0.1 and 1
+  const std::vector<double> logits = {1, 2, 3, 0, -1, 5, 2, 2, 2};
+  const std::vector<double> some = {0.8031091266, 2,
+                                    3.4076059644, 5.0091744846, 3.0986122887,
+                                    0.0141743100, 0.0528487844, -0.0670230944, 0, 0, 0,
+                                    -0.15, 0.075, 0.075};
+  const std::vector<double> all = {1.2531091266, 2,
+                                   3.4076059644, 5.0091744846, 3.0986122887,
+                                   -0.0608256900, -0.0221512156, 0.0829769056, 0, 0, 0,
+                                   0, 0, 0};
+  CHECK(numbers::distance(cross_entropy<Cpu>({3, 3}, logits, {2, -100, 0}, 0.1), some) < 1e-9);
+  CHECK(numbers::distance(cross_entropy<Cpu>({3, 3}, logits, {2, -100, 0}, 1), all) < 1e-9);
 }
 
 TEST_CASE("cross-entropy at its edges") {
@@ -135,9 +155,9 @@ TEST_CASE("bits of softmax and cross-entropy depend on values alone") {
     float loss, used;
     kernels<Cpu>::softmax(q, s.rows, s.columns, from.data(), to.data());
     kernels<Cpu>::softmax_backward(q, s.rows, s.columns, to.data(), to.data(), from.data());
-    kernels<Cpu>::cross_entropy(q, s.rows, s.columns, from.data(), targets.data(), log_sum_exp.data(), &loss, &used);
-    kernels<Cpu>::cross_entropy_backward(q, s.rows, s.columns, from.data(), targets.data(), log_sum_exp.data(), &used,
-                                         &loss, to.data());
+    kernels<Cpu>::cross_entropy(q, s.rows, s.columns, 0.1, from.data(), targets.data(), log_sum_exp.data(), &loss, &used);
+    kernels<Cpu>::cross_entropy_backward(q, s.rows, s.columns, 0.1, from.data(), targets.data(), log_sum_exp.data(),
+                                         &used, &loss, to.data());
     return to.values();
   }));
 }

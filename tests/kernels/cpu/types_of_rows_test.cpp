@@ -51,9 +51,10 @@ std::vector<T> cross_entropy(Count rows, Count columns, const std::vector<T>& lo
   std::vector<A> results(2);
   auto dlogits = nothing<T>(rows * columns);
   const A dloss = static_cast<A>(rows);  // keeps the gradients in half's range
+  const double smoothing = 0.1;
   auto& q = queue<D>::current();
-  kernels<D>::cross_entropy(q, rows, columns, logits.data(), targets.data(), log_sum_exp.data(), results.data(), results.data() + 1);
-  kernels<D>::cross_entropy_backward(q, rows, columns, logits.data(), targets.data(), log_sum_exp.data(), results.data() + 1,
+  kernels<D>::cross_entropy(q, rows, columns, smoothing, logits.data(), targets.data(), log_sum_exp.data(), results.data(), results.data() + 1);
+  kernels<D>::cross_entropy_backward(q, rows, columns, smoothing, logits.data(), targets.data(), log_sum_exp.data(), results.data() + 1,
                                      &dloss, dlogits.data());
   auto all = nothing<T>(rows + 2);
   all[0] = static_cast<T>(results[0]);

@@ -42,22 +42,30 @@ struct CpuSoftmax {
   }
 
   template <class T>
-  static void cross_entropy(queue<Cpu>& queue, std::int64_t rows, std::int64_t columns, const T* logits,
-                            const std::int32_t* targets, accumulator_t<T>* log_sum_exp, accumulator_t<T>* loss,
-                            accumulator_t<T>* rows_used) {
+  static void cross_entropy(queue<Cpu>& queue, std::int64_t rows, std::int64_t columns, double smoothing,
+                            const T* logits, const std::int32_t* targets, accumulator_t<T>* log_sum_exp,
+                            accumulator_t<T>* loss, accumulator_t<T>* rows_used) {
     using A = accumulator_t<T>;
     check_targets(rows, columns, targets);
+    auto* row_loss = static_cast<double*>(queue.scratch(static_cast<std::size_t>(rows) * sizeof(double)));
     over_rows(queue, rows, columns, [=](std::int64_t r) {
       const T* row = logits + r * columns;
       const A top = row_max<A>(row, columns);
       const A sum = lane_sum<A>(columns, [=](std::int64_t i) { return math::exp(static_cast<A>(row[i]) - top); });
       log_sum_exp[r] = top + std::log(sum);
+      if (targets[r] < 0) return;
+      double wanted = (1 - smoothing) * static_cast<double>(row[targets[r]]);
+      if (smoothing > 0) {
+        const A all = lane_sum<A>(columns, [=](std::int64_t i) { return static_cast<A>(row[i]); });
+        wanted += smoothing * static_cast<double>(all) / static_cast<double>(columns);
+      }
+      row_loss[r] = static_cast<double>(log_sum_exp[r]) - wanted;
     });
     double total = 0;
     std::int64_t used = 0;
     for (std::int64_t r = 0; r < rows; ++r)
       if (targets[r] >= 0) {
-        total += static_cast<double>(log_sum_exp[r]) - static_cast<double>(logits[r * columns + targets[r]]);
+        total += row_loss[r];
         ++used;
       }
     *loss = static_cast<A>(used ? total / static_cast<double>(used) : 0.0);
@@ -65,12 +73,13 @@ struct CpuSoftmax {
   }
 
   template <class T>
-  static void cross_entropy_backward(queue<Cpu>& queue, std::int64_t rows, std::int64_t columns, const T* logits,
-                                     const std::int32_t* targets, const accumulator_t<T>* log_sum_exp,
+  static void cross_entropy_backward(queue<Cpu>& queue, std::int64_t rows, std::int64_t columns, double smoothing,
+                                     const T* logits, const std::int32_t* targets, const accumulator_t<T>* log_sum_exp,
                                      const accumulator_t<T>* rows_used, const accumulator_t<T>* dloss, T* dlogits) {
     using A = accumulator_t<T>;
     check_targets(rows, columns, targets);
     const A factor = *rows_used > A(0) ? *dloss / *rows_used : A(0);
+    const A of_target = static_cast<A>(1 - smoothing), of_each = static_cast<A>(smoothing / static_cast<double>(columns));
     over_rows(queue, rows, columns, [=](std::int64_t r) {
       const T* row = logits + r * columns;
       T* to = dlogits + r * columns;
@@ -79,10 +88,10 @@ struct CpuSoftmax {
         for (std::int64_t i = 0; i < columns; ++i) to[i] = static_cast<T>(A(0));
         return;
       }
-      const auto probability = [=](std::int64_t i) { return math::exp(static_cast<A>(row[i]) - shift); };
-      for (std::int64_t i = 0; i < columns; ++i) to[i] = static_cast<T>(weight * probability(i));
-      // 1 is taken off before rounding to T: of a target that is almost sure nothing would be left.
-      to[targets[r]] = static_cast<T>(weight * (probability(targets[r]) - A(1)));
+      const auto excess = [=](std::int64_t i) { return math::exp(static_cast<A>(row[i]) - shift) - of_each; };
+      for (std::int64_t i = 0; i < columns; ++i) to[i] = static_cast<T>(weight * excess(i));
+      // The target's share is taken off before rounding to T: of a target that is almost sure nothing would be left.
+      to[targets[r]] = static_cast<T>(weight * (excess(targets[r]) - of_target));
     });
   }
 
