@@ -22,7 +22,7 @@ Tensor<std::int32_t> counted(std::int32_t first, std::int32_t count) {
 
 }  // namespace
 
-TEST_CASE("the buckets of T5, from far before to far behind") {
+TEST_CASE("the buckets of T5, from far before to far after") {
   const SafetensorsFile golden("tests/golden/positions.safetensors");
   const auto check = [&](const std::string& name, const RelativeBuckets& buckets) {
     INFO(name);

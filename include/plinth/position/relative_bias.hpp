@@ -15,7 +15,7 @@ namespace plinth {
 
 /// Which of `count` buckets a distance falls into: half of them hold one distance each, the others ranges that grow
 /// logarithmically up to max_distance; the last holds everything beyond. Bidirectional: the upper half of all buckets
-/// is for keys behind the query; otherwise these share bucket 0. Raffel et al. 2020 (arXiv:1910.10683), section 2.1.
+/// is for keys after the query; otherwise these share bucket 0. Raffel et al. 2020 (arXiv:1910.10683), section 2.1.
 /// transformers: T5Attention._relative_position_bucket.
 struct RelativeBuckets {
   std::int64_t count = 32, max_distance = 128;
@@ -28,9 +28,9 @@ struct RelativeBuckets {
     const std::int64_t first = bidirectional && ahead > 0 ? side : 0;
     const std::int64_t distance = ahead < 0 ? -ahead : bidirectional ? ahead : 0;
     if (distance < exact) return static_cast<T>(first + distance);
-    const double octaves = math::log(static_cast<double>(distance) / static_cast<double>(exact)) /
+    const double share = math::log(static_cast<double>(distance) / static_cast<double>(exact)) /
                            math::log(static_cast<double>(max_distance) / static_cast<double>(exact));
-    const std::int64_t bucket = exact + static_cast<std::int64_t>(octaves * static_cast<double>(side - exact));
+    const std::int64_t bucket = exact + static_cast<std::int64_t>(share * static_cast<double>(side - exact));
     return static_cast<T>(first + (bucket < side ? bucket : side - 1));
   }
 };
