@@ -34,12 +34,12 @@ struct Case {
   }
   double flops() const { return 2.0 * static_cast<double>(B * H * D * T) * static_cast<double>(T); }
   void run_forward() {
-    plinth::cpu::CpuAttention::attention(plinth::queue<Cpu>::current(), shape, query.data(), key.data(), value.data(),
-                                         output.data(), log_sum_exp.data());
+    plinth::cpu::CpuAttention::attention(plinth::queue<Cpu>::current(), shape, nullptr, query.data(), key.data(),
+                                         value.data(), output.data(), log_sum_exp.data());
   }
   void run_backward() {
-    plinth::cpu::CpuAttention::attention_backward(plinth::queue<Cpu>::current(), shape, query.data(), key.data(),
-                                                  value.data(), output.data(), log_sum_exp.data(), doutput.data(),
+    plinth::cpu::CpuAttention::attention_backward(plinth::queue<Cpu>::current(), shape, nullptr, query.data(),
+                                                  key.data(), value.data(), output.data(), log_sum_exp.data(), doutput.data(),
                                                   dquery.data(), dkey.data(), dvalue.data());
   }
 };

@@ -12,6 +12,8 @@
 #include <plinth/activation/swish.hpp>
 #include <plinth/activation/tanh.hpp>
 #include <plinth/attention/attention.hpp>
+#include <plinth/attention/cache.hpp>
+#include <plinth/attention/mask.hpp>
 #include <plinth/attention/multi_head.hpp>
 #include <plinth/autograd/apply.hpp>
 #include <plinth/autograd/gradcheck.hpp>

@@ -46,6 +46,17 @@ struct PlainRows {
     }
   }
   template <class T>
+  static void attention_mask(Queue&, const AttentionShape& s, const std::int32_t* rows, T* mask) {
+    for (Count b = 0; b < s.batch; ++b)
+      for (Count i = 0; i < s.queries; ++i)
+        for (Count j = 0; j < s.keys; ++j) {
+          const Count place = rows ? rows[3 * b] + i : s.keys - s.queries + i;
+          const bool hidden = (rows && (j < rows[3 * b + 1] || j >= rows[3 * b + 2])) || (s.causal && j > place) ||
+                              (s.causal && s.window > 0 && j <= place - s.window);
+          *mask++ = T(hidden ? -std::numeric_limits<float>::infinity() : 0.0f);
+        }
+  }
+  template <class T>
   static void cross_entropy(Queue&, Count rows, Count columns, double smoothing, const T* logits,
                             const std::int32_t* targets, accumulator_t<T>* log_sum_exp, accumulator_t<T>* loss, accumulator_t<T>* rows_used) {
     double total = 0, used = 0;

@@ -66,6 +66,7 @@ TEST_CASE("a config that cannot be is refused by the field's name") {
   refuses("hidden 12 is not a multiple of heads 5", [](auto& c) { c.heads = 5; });
   refuses("dropout 1 is outside [0, 1)", [](auto& c) { c.dropout = 1; });
   refuses("dropout -0.1", [](auto& c) { c.dropout = -0.1; });
+  refuses("attention_dropout 1 is outside [0, 1)", [](auto& c) { c.attention_dropout = 1; });
   refuses("dropout nan", [](auto& c) { c.dropout = std::numeric_limits<double>::quiet_NaN(); });
   refuses("heads 3 is not a multiple of key_heads 2", [](auto& c) { c.key_heads = 2; });
   refuses("norm_epsilon -1 is negative", [](auto& c) { c.norm_epsilon = -1; });

@@ -13,30 +13,56 @@ namespace {
 using namespace op_table;
 using plinth::AttentionMask;
 
-/// y[b, h, i] = sum over visible j of p_j v[b, g, j], p = softmax over visible j of q[b, h, i] . k[b, g, j] / sqrt(D),
-/// g = h / (H / G); visible to query i are all keys, or, causal, those with j <= i + S - T. Zeros where none is.
-Reference attention_of(AttentionMask mask) {
+/// Which keys are seen: rows holds place, begin and end of each batch row.
+struct Sight {
+  bool causal = false;
+  std::int64_t window = 0;
+  std::vector<std::int32_t> rows = {};
+
+  bool sees(std::int64_t b, std::int64_t i, std::int64_t j, std::int64_t queries, std::int64_t keys) const {
+    const auto row = static_cast<std::size_t>(3 * b);
+    const std::int64_t place = i + (rows.empty() ? keys - queries : rows[row]);
+    if (!rows.empty() && (j < rows[row + 1] || j >= rows[row + 2])) return false;
+    return !causal || (j <= place && (window == 0 || j > place - window));
+  }
+  template <class T>
+  AttentionMask<T> mask() const {
+    AttentionMask<T> mask{.causal = causal, .window = window};
+    if (!rows.empty()) mask.rows = Tensor<std::int32_t>({static_cast<std::int64_t>(rows.size() / 3), 3}, rows);
+    return mask;
+  }
+};
+
+/// bias[b, h, i, j] with missing leading axes and sizes of 1 broadcast.
+double bias_at(const Array& bias, Shape index) {
+  Shape own;
+  for (int k = 4 - bias.shape.rank(); k < 4; ++k) own.push_back(bias.shape[own.rank()] == 1 ? 0 : index[k]);
+  return bias.at(own);
+}
+
+/// y[b, h, i] = sum over visible j of p_j v[b, g, j], p = softmax over visible j of scale q[b, h, i] . k[b, g, j] +
+/// bias[b, h, i, j], g = h / (H / G). Zeros where none is visible. Scale 0: 1 / sqrt(D).
+Reference attention_of(const Sight& sight, double scale = 0) {
   return [=](const Arrays& in) {
     const Array &q = in[0], &k = in[1], &v = in[2];
-    const std::int64_t per_key_head = q.shape[1] / k.shape[1], past = k.shape[2] - q.shape[2], size = q.shape[3];
-    std::vector<double> weights;
+    const std::int64_t per_key_head = q.shape[1] / k.shape[1], keys = k.shape[2], size = q.shape[3];
+    const double factor = scale != 0 ? scale : 1 / std::sqrt(static_cast<double>(size));
+    std::vector<double> weights(static_cast<std::size_t>(keys));
     double sum = 0;
     return Array(q.shape, [&](const Shape& index) {
       const std::int64_t b = index[0], h = index[1], i = index[2], g = h / per_key_head;
-      const std::int64_t seen =
-          mask == AttentionMask::none ? k.shape[2] : std::clamp<std::int64_t>(i + past + 1, 0, k.shape[2]);
       if (index[3] == 0) {  // the row's weights serve all its channels
-        weights.assign(static_cast<std::size_t>(seen), 0);
-        for (std::int64_t j = 0; j < seen; ++j)
-          for (std::int64_t d = 0; d < size; ++d)
-            weights[static_cast<std::size_t>(j)] +=
-                q.at({b, h, i, d}) * k.at({b, g, j, d}) / std::sqrt(static_cast<double>(size));
-        const double top = seen ? *std::max_element(weights.begin(), weights.end()) : 0;
+        for (std::int64_t j = 0; j < keys; ++j) {
+          double score = in.size() > 3 ? bias_at(in[3], {b, h, i, j}) : 0;
+          for (std::int64_t d = 0; d < size; ++d) score += factor * q.at({b, h, i, d}) * k.at({b, g, j, d});
+          weights[static_cast<std::size_t>(j)] = sight.sees(b, i, j, q.shape[2], keys) ? score : -INFINITY;
+        }
+        const double top = keys ? *std::max_element(weights.begin(), weights.end()) : 0;
         sum = 0;
-        for (double& weight : weights) sum += weight = std::exp(weight - top);
+        for (double& weight : weights) sum += weight = std::isinf(top) ? 0 : std::exp(weight - top);
       }
       double y = 0;
-      for (std::int64_t j = 0; j < seen; ++j)
+      for (std::int64_t j = 0; j < keys && sum > 0; ++j)
         y += weights[static_cast<std::size_t>(j)] / sum * v.at({b, g, j, index[3]});
       return y;
     });
@@ -54,13 +80,30 @@ std::vector<Input> inputs(const Sizes& s, Layout layout, double reach) {
           {{s.B, s.G, s.S, s.D}, layout}};
 }
 
-OpSpec attention_spec(const char* name, AttentionMask mask, const Operation& op) {
-  OpSpec spec{.name = name,
-              .covers = {"AttentionOp"},
-              .looser = 4,
-              .why = "backward takes dy . y, with y rounded to 16 bits, off dy . v of each key, which may cancel"};
+enum class Form { fused, composed };
+
+/// The public function, or its definition in steps. A fourth input is a bias.
+Operation operation(Form form, const Sight& sight, double scale = 0) {
+  return [=](const auto& in) {
+    auto mask = sight.mask<typename std::remove_cvref_t<decltype(in[0])>::element>();
+    if (in.size() > 3) mask.bias = in[3];
+    return form == Form::fused ? plinth::attention(in[0], in[1], in[2], mask, scale)
+                               : plinth::composed_attention(in[0], in[1], in[2], mask, scale);
+  };
+}
+
+OpSpec empty_spec(const char* name) {
+  return {.name = name,
+          .covers = {"AttentionOp"},
+          .looser = 4,
+          .why = "backward takes dy . y, with y rounded to 16 bits, off dy . v of each key, which may cancel"};
+}
+
+OpSpec attention_spec(const char* name, Form form, const Sight& sight) {
+  OpSpec spec = empty_spec(name);
+  const Operation op = operation(form, sight);
   const auto add = [&](const char* what, const Sizes& s, Layout layout = Layout::dense, double reach = 2) {
-    spec.samples.push_back({what, inputs(s, layout, reach), op, attention_of(mask)});
+    spec.samples.push_back({what, inputs(s, layout, reach), op, attention_of(sight)});
   };
   add("one element", {1, 1, 1, 1, 1, 1});
   add("one query, many keys", {2, 2, 2, 1, 9, 3});
@@ -98,20 +141,78 @@ OpSpec attention_spec(const char* name, AttentionMask mask, const Operation& op)
   return spec;
 }
 
-/// The public function, and its definition in steps; that one for types with an infinity in numeric_limits.
-Operation fused(AttentionMask mask) {
-  return [=](const auto& in) { return plinth::attention(in[0], in[1], in[2], mask); };
+OpSpec masked_spec(const char* name, Form form) {
+  OpSpec spec = empty_spec(name);
+  const auto add = [&](const char* what, const Sizes& s, const Sight& sight, Layout layout = Layout::dense,
+                       double scale = 0) {
+    spec.samples.push_back({what, inputs(s, layout, 2), operation(form, sight, scale), attention_of(sight, scale)});
+  };
+  add("one element", {1, 1, 1, 1, 1, 1}, {true, 1, {0, 0, 1}});
+  add("scale 1", {1, 2, 1, 4, 5, 3}, {}, Layout::dense, 1);
+  add("window 1", {1, 2, 1, 5, 5, 3}, {true, 1});
+  add("window 3", {2, 2, 2, 7, 7, 2}, {true, 3}, Layout::heads);
+  add("window 2, more queries than keys", {1, 2, 1, 6, 3, 3}, {true, 2});
+  add("right padding", {3, 2, 1, 4, 4, 2}, {false, 0, {0, 0, 4, 0, 0, 1, 0, 0, 3}});
+  add("right padding, causal", {2, 2, 2, 4, 4, 3}, {true, 0, {0, 0, 4, 0, 0, 2}}, Layout::transposed);
+  add("left padding, causal", {2, 2, 1, 4, 4, 3}, {true, 0, {0, 3, 4, 0, 1, 4}}, Layout::heads);
+  add("a row without keys", {2, 1, 1, 3, 4, 3}, {false, 0, {0, 2, 2, 0, 0, 4}});
+  add("rows at their own places", {3, 2, 1, 2, 6, 2}, {true, 0, {4, 0, 6, 0, 0, 2, 2, 0, 4}}, Layout::spaced);
+  add("rows, window, places", {2, 2, 1, 3, 9, 2}, {true, 4, {6, 0, 9, 1, 0, 9}}, Layout::backward);
+  add("window 20, T 300", {1, 2, 1, 300, 300, 8}, {true, 20}, Layout::heads);
+  add("rows, T 40, S 300", {2, 4, 2, 40, 300, 16}, {true, 100, {250, 180, 280, -5, 0, 300}}, Layout::heads);
+  const auto refuse = [&]<class E>(E*, const AttentionMask<double>& mask, const char* text) {
+    const Tensor<double> x({2, 1, 3, 4});
+    spec.refusals.push_back(refuses<E>(
+        [=] { form == Form::fused ? plinth::attention(x, x, x, mask) : plinth::composed_attention(x, x, x, mask); },
+        {"attention", text}));
+  };
+  plinth::ArgumentError* argument = nullptr;
+  plinth::ShapeError* shape = nullptr;
+  refuse(argument, {.window = 2}, "window 2");
+  refuse(argument, {.causal = true, .window = -1}, "window -1");
+  refuse(argument, {.rows = Tensor<std::int32_t>({2, 3}, {0, 0, 3, 0, 0, 4})}, "row 1 sees keys [0, 4) of 3");
+  refuse(argument, {.rows = Tensor<std::int32_t>({2, 3}, {0, -1, 3, 0, 0, 3})}, "row 0 sees keys [-1, 3) of 3");
+  refuse(shape, {.rows = Tensor<std::int32_t>({1, 3}, {0, 0, 3})}, "(1, 3)");
+  refuse(shape, {.bias = Tensor<double>({3, 1, 1, 3})}, "(3, 1, 1, 3)");
+  refuse(shape, {.bias = Tensor<double>({1, 2, 1, 1, 3})}, "(1, 2, 1, 1, 3)");
+  return spec;
 }
-Operation composed(AttentionMask mask) {
-  const auto op = [=](const auto& in) { return plinth::composed_attention(in[0], in[1], in[2], mask); };
-  return Operation(std::type_identity<std::tuple<double, float>>(), op);
+
+/// A bias, which takes the composed form; it needs a gradient itself.
+OpSpec biased_spec() {
+  OpSpec spec = empty_spec("attention with a bias");
+  spec.broadcasts = true;
+  const auto add = [&](const char* what, const Sizes& s, const Shape& bias, const Sight& sight = {},
+                       Layout layout = Layout::dense) {
+    auto all = inputs(s, layout, 2);
+    all.push_back({bias, layout});
+    spec.samples.push_back({what, all, operation(Form::fused, sight, 1), attention_of(sight, 1)});
+  };
+  add("one element", {1, 1, 1, 1, 1, 1}, {1});
+  add("of each head, as T5 has it", {2, 4, 2, 3, 5, 2}, {1, 4, 3, 5});
+  add("without a batch axis", {2, 2, 1, 3, 4, 2}, {2, 3, 4}, {}, Layout::transposed);
+  add("one row of keys", {2, 2, 2, 3, 4, 2}, {2, 1, 1, 4});
+  add("of queries alone", {1, 2, 1, 3, 4, 2}, {3, 1}, {true});
+  add("full, causal", {2, 2, 1, 4, 4, 3}, {2, 2, 4, 4}, {true});
+  add("with a window and rows", {2, 2, 1, 4, 6, 3}, {1, 2, 4, 6}, {true, 2, {2, 0, 6, 1, 0, 3}}, Layout::spaced);
+  add("T 33, S 70, D 64", {2, 2, 1, 33, 70, 64}, {1, 2, 33, 70}, {true});
+  spec.refusals.push_back(refuses<plinth::ShapeError>(
+      [] {
+        const Tensor<double> x({1, 1, 2, 4});
+        plinth::attention(x, x, x, {.bias = Tensor<double>({3, 2})});
+      },
+      {"attention", "(3, 2)", "(1, 1, 2, 2)"}));
+  return spec;
 }
 
 Specs specs() {
-  return {attention_spec("attention", AttentionMask::none, fused(AttentionMask::none)),
-          attention_spec("causal attention", AttentionMask::causal, fused(AttentionMask::causal)),
-          attention_spec("composed attention", AttentionMask::none, composed(AttentionMask::none)),
-          attention_spec("composed causal attention", AttentionMask::causal, composed(AttentionMask::causal))};
+  return {attention_spec("attention", Form::fused, {}),
+          attention_spec("causal attention", Form::fused, {true}),
+          attention_spec("composed attention", Form::composed, {}),
+          attention_spec("composed causal attention", Form::composed, {true}),
+          masked_spec("masked attention", Form::fused),
+          masked_spec("composed masked attention", Form::composed),
+          biased_spec()};
 }
 
 const InTable entered(specs);

@@ -85,7 +85,7 @@ const std::vector<Case> cases = {
     {"sum of columns", [](Inputs& in) { return sum(in({70, 768}), 1); }},
     {"gather_rows", [](Inputs& in) { return gather_rows(in({11, 768}), in.indices({5, 20}, 11)); }},
     {"cross_entropy", [](Inputs& in) { return cross_entropy(in({2, 9, 3072}), in.indices({2, 9}, 3072)); }},
-    {"attention", [](Inputs& in) { return attention(in({1, 12, 70, 64}), in({1, 12, 70, 64}), in({1, 12, 70, 64}), AttentionMask::causal); }},
+    {"attention", [](Inputs& in) { return attention(in({1, 12, 70, 64}), in({1, 12, 70, 64}), in({1, 12, 70, 64}), {.causal = true}); }},
     {"grouped attention", [](Inputs& in) { return attention(in({2, 4, 9, 20}), in({2, 2, 130, 20}), in({2, 2, 130, 20})); }},
     {"rope", [](Inputs& in) {
        return rope(in({1, 12, 20, 64}), in.indices({1, 20}, 32), RotaryTable<float, Cpu>(32, 64, 1e4, RotaryLayout::half_split));

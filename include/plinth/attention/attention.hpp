@@ -4,18 +4,18 @@
 #pragma once
 
 #include <cmath>
-#include <limits>
+#include <cstdint>
 #include <tuple>
-#include <vector>
 
+#include <plinth/attention/mask.hpp>
+#include <plinth/layers/dropout.hpp>
 #include <plinth/ops/arithmetic.hpp>
+#include <plinth/ops/cast.hpp>
 #include <plinth/ops/heads.hpp>
 #include <plinth/ops/matmul.hpp>
 #include <plinth/ops/softmax.hpp>
 
 namespace plinth {
-
-enum class AttentionMask { none, causal };
 
 /// Attention without the (T, S) matrix in memory; backward recomputes it from the log-sum-exp of each row.
 template <class T, class D>
@@ -23,35 +23,40 @@ template <class T, class D>
 struct AttentionOp {
   using A = accumulator_t<T>;
   static constexpr const char* name = "attention";
-  AttentionMask mask = AttentionMask::none;
+  bool causal = false;
+  std::int64_t window = 0;
+  double scale = 1;
+  Saved<std::int32_t, D> rows;
   Saved<T, D> query, key, value, output;
   Tensor<A, D> log_sum_exp;
 
   Tensor<T, D> forward(const Tensor<T, D>& q, const Tensor<T, D>& k, const Tensor<T, D>& v) {
-    const auto dense_q = detail::with_dense_heads(q), dense_k = detail::with_dense_heads(k),
-               dense_v = detail::with_dense_heads(v);
-    auto y = detail::heads_like(dense_q);
+    const auto whole_q = detail::with_whole_channels(q), whole_k = detail::with_whole_channels(k),
+               whole_v = detail::with_whole_channels(v);
+    auto y = detail::heads_like(q);
     log_sum_exp = Tensor<A, D>({q.size(0), q.size(1), q.size(2)});
-    kernels<D>::attention(queue<D>::current(), shape(dense_q, dense_k, dense_v, y), dense_q.data(), dense_k.data(),
-                          dense_v.data(), y.mutable_data(), log_sum_exp.mutable_data());
-    query = dense_q;
-    key = dense_k;
-    value = dense_v;
+    kernels<D>::attention(queue<D>::current(), shape(whole_q, whole_k, whole_v, y), rows.get(name).data(),
+                          whole_q.data(), whole_k.data(), whole_v.data(), y.mutable_data(), log_sum_exp.mutable_data());
+    query = whole_q;
+    key = whole_k;
+    value = whole_v;
     output = y;
     return y;
   }
 
   std::tuple<Tensor<T, D>, Tensor<T, D>, Tensor<T, D>> backward(const Tensor<T, D>& dy) const {
-    const auto &q = query.get(name), &k = key.get(name), &v = value.get(name), &y = output.get(name);
+    const auto q = detail::with_dense_heads(query.get(name)), k = detail::with_dense_heads(key.get(name)),
+               v = detail::with_dense_heads(value.get(name));
+    const auto& y = output.get(name);
     auto given = dy;
     if (!(dy.strides() == y.strides())) {  // the kernel reads dy in the output's layout
       given = detail::heads_like(dy);
       kernels<D>::copy(queue<D>::current(), dy.shape(), dy.strides(), dy.data(), given.strides(), given.mutable_data());
     }
     auto dq = detail::same_heads(q), dk = detail::same_heads(k), dv = detail::same_heads(v);
-    kernels<D>::attention_backward(queue<D>::current(), shape(q, k, v, y), q.data(), k.data(), v.data(), y.data(),
-                                   log_sum_exp.data(), given.data(), dq.mutable_data(), dk.mutable_data(),
-                                   dv.mutable_data());
+    kernels<D>::attention_backward(queue<D>::current(), shape(q, k, v, y), rows.get(name).data(), q.data(), k.data(),
+                                   v.data(), y.data(), log_sum_exp.data(), given.data(), dq.mutable_data(),
+                                   dk.mutable_data(), dv.mutable_data());
     return {dq, dk, dv};
   }
 
@@ -60,59 +65,66 @@ struct AttentionOp {
                        const Tensor<T, D>& y) const {
     return {.batch = q.size(0), .heads = q.size(1), .key_heads = k.size(1), .queries = q.size(2), .keys = k.size(2),
             .head_size = q.size(3), .query = detail::head_layout(q), .key = detail::head_layout(k),
-            .value = detail::head_layout(v), .output = detail::head_layout(y),
-            .causal = mask == AttentionMask::causal,
-            .scale = 1 / std::sqrt(static_cast<double>(q.size(3)))};
+            .value = detail::head_layout(v), .output = detail::head_layout(y), .causal = causal, .window = window,
+            .scale = scale};
   }
 };
 
 namespace detail {
 
-/// 0 where query i may see key j <= i + S - T, else -inf; (T, S).
 template <class T, class D>
-Tensor<T, D> causal_mask(std::int64_t queries, std::int64_t keys) {
-  std::vector<T> mask(static_cast<std::size_t>(queries * keys), T(0));
-  for (std::int64_t i = 0; i < queries; ++i)
-    for (std::int64_t j = std::max<std::int64_t>(0, i + keys - queries + 1); j < keys; ++j)
-      mask[static_cast<std::size_t>(i * keys + j)] = -std::numeric_limits<T>::infinity();
-  return Tensor<T, D>({queries, keys}, mask);
-}
-
-template <class T, class D>
-void check_attention(const Tensor<T, D>& q, const Tensor<T, D>& k, const Tensor<T, D>& v) {
+void check_attention(const Tensor<T, D>& q, const Tensor<T, D>& k, const Tensor<T, D>& v,
+                     const AttentionMask<T, D>& mask) {
   const bool fits = q.rank() == 4 && k.rank() == 4 && v.shape() == k.shape() && q.size(0) == k.size(0) &&
                     k.size(1) > 0 && q.size(1) % k.size(1) == 0 && q.size(3) == k.size(3);
   require<ShapeError>(fits, "attention: query ", q.shape(), ", key ", k.shape(), " and value ",
                       v.shape(), " do not fit");
+  check(mask, {q.size(0), q.size(1), q.size(2), k.size(2)});
+}
+
+/// The factor of the scores: 1 / sqrt(D) unless another one is given.
+inline double attention_scale(double scale, std::int64_t head_size) {
+  return scale != 0 ? scale : 1 / std::sqrt(static_cast<double>(head_size));
 }
 
 }  // namespace detail
 
-/// The definition of attention, step by step; keeps the (T, S) probabilities.
+/// The definition of attention, step by step; keeps the (T, S) probabilities. 16-bit types are computed in float.
 template <Real T, class D>
 Tensor<T, D> composed_attention(const Tensor<T, D>& q, const Tensor<T, D>& k, const Tensor<T, D>& v,
-                                AttentionMask mask = AttentionMask::none) {
-  detail::check_attention(q, k, v);
+                                const AttentionMask<T, D>& mask = {}, double scale = 0, const Dropout& dropout = {}) {
+  detail::check_attention(q, k, v, mask);
+  using A = accumulator_t<T>;
   const std::int64_t B = q.size(0), H = q.size(1), G = k.size(1), Tq = q.size(2), S = k.size(2), Dh = q.size(3);
-  const auto queries = reshape(q, {B, G, H / G, Tq, Dh});                                         // (B, G, H/G, T, D)
-  const auto keys = reshape(k, {B, G, 1, S, Dh}), values = reshape(v, {B, G, 1, S, Dh});          // (B, G, 1, S, D)
-  auto scores = matmul(queries, transpose(keys)) * (1 / std::sqrt(static_cast<double>(Dh)));      // (B, G, H/G, T, S)
-  if (mask == AttentionMask::causal) scores = scores + detail::causal_mask<T, D>(Tq, S);
-  return reshape(matmul(softmax(scores), values), {B, H, Tq, Dh});                                // (B, H, T, D)
+  const auto scaled = cast<A>(q) * detail::attention_scale(scale, Dh);                          // (B, H, T, D)
+  const auto queries = reshape(scaled, {B, G, H / G, Tq, Dh});                                  // (B, G, H/G, T, D)
+  const auto keys = reshape(cast<A>(k), {B, G, 1, S, Dh});                                      // (B, G, 1, S, D)
+  const auto values = reshape(cast<A>(v), {B, G, 1, S, Dh});                                    // (B, G, 1, S, D)
+  auto scores = reshape(matmul(queries, transpose(keys)), {B, H, Tq, S});                       // (B, H, T, S)
+  if (mask.bias.defined()) scores = scores + cast<A>(mask.bias);
+  if (mask.causal || mask.rows.defined()) scores = scores + detail::hidden_keys<A>(mask, scores.shape());
+  const auto probabilities = dropout(softmax(scores));                                          // (B, H, T, S)
+  const auto y = matmul(reshape(probabilities, {B, G, H / G, Tq, S}), values);                  // (B, G, H/G, T, D)
+  return cast<T>(reshape(y, {B, H, Tq, Dh}));                                                   // (B, H, T, D)
 }
 
-/// softmax(q k^T / sqrt(D) + mask) v: q (B, H, T, D), k and v (B, G, S, D) with G dividing H, result as q. Causal: the
-/// last query sees the last key, each earlier one a key less; a query without keys yields zeros.
+/// softmax(scale q k^T + mask) v: q (B, H, T, D), k and v (B, G, S, D) with G dividing H, result as q. A query that
+/// sees no key yields zeros. Scale 0 stands for 1 / sqrt(D); dropout is of the probabilities. A bias, and dropout in
+/// training, take the composed form.
 /// Vaswani et al. 2017, eq. (1); grouped heads: Ainslie et al. 2023.  PyTorch: scaled_dot_product_attention.
-/// Throws ShapeError naming all shapes.
+/// Throws ShapeError naming all shapes, ArgumentError for a mask whose numbers do not fit.
 template <Real T, class D>
 Tensor<T, D> attention(const Tensor<T, D>& q, const Tensor<T, D>& k, const Tensor<T, D>& v,
-                       AttentionMask mask = AttentionMask::none) {
-  detail::check_attention(q, k, v);
-  if constexpr (FusedAttention<kernels<D>, D, T>)
-    return apply(AttentionOp<T, D>{mask, {}, {}, {}, {}, {}}, q, k, v);
-  else
-    return composed_attention(q, k, v, mask);
+                       const AttentionMask<T, D>& mask = {}, double scale = 0, const Dropout& dropout = {}) {
+  detail::check_attention(q, k, v, mask);
+  if constexpr (FusedAttention<kernels<D>, D, T>) {
+    const bool dropped = dropout.probability != 0 && TrainingScope<D>::current();
+    if (!mask.bias.defined() && !dropped)
+      return apply(AttentionOp<T, D>{mask.causal, mask.window, detail::attention_scale(scale, q.size(3)),
+                                     detail::dense(mask.rows), {}, {}, {}, {}, {}},
+                   q, k, v);
+  }
+  return composed_attention(q, k, v, mask, scale, dropout);
 }
 
 }  // namespace plinth

@@ -39,13 +39,36 @@ struct HeadLayout {
 };
 
 /// Sizes of attention: query (B, H, queries, D), key and value (B, key_heads, keys, D), output as query.
-/// Query head h reads key head h / (heads / key_heads). Causal: query i sees key j where j <= i + keys - queries;
-/// a query that sees no key yields zeros.
+/// Query head h reads key head h / (heads / key_heads). Which keys a query sees is said by VisibleKeys; a query that
+/// sees none yields zeros.
 struct AttentionShape {
   std::int64_t batch = 0, heads = 0, key_heads = 0, queries = 0, keys = 0, head_size = 0;
-  HeadLayout query, key, value, output;
+  HeadLayout query = {}, key = {}, value = {}, output = {};
   bool causal = false;
+  std::int64_t window = 0;  // of causal attention; 0: no limit
   double scale = 1;
+};
+
+/// The keys that query i of one batch row sees: those of [first(i), past(i)), none where that is empty. The query
+/// stands at key place + i; causal: it sees no key after that one, and with a window only the last `window` up to it.
+struct VisibleKeys {
+  std::int64_t place, begin, end;
+  bool causal;
+  std::int64_t window;
+
+  /// rows (B, 3) holds place, begin and end of each batch row b; null: keys - queries, 0 and keys.
+  PLINTH_HD VisibleKeys(const AttentionShape& s, const std::int32_t* rows, std::int64_t b)
+      : place(rows ? rows[3 * b] : s.keys - s.queries),
+        begin(rows ? rows[3 * b + 1] : 0),
+        end(rows ? rows[3 * b + 2] : s.keys),
+        causal(s.causal),
+        window(s.causal ? s.window : 0) {}
+
+  PLINTH_HD std::int64_t first(std::int64_t i) const {
+    const std::int64_t reached = place + i + 1 - window;
+    return window > 0 && reached > begin ? reached : begin;
+  }
+  PLINTH_HD std::int64_t past(std::int64_t i) const { return causal && place + i + 1 < end ? place + i + 1 : end; }
 };
 
 /// Sizes of a rotary embedding over x (B, H, T, D), of which the first `rotated` channels of each head turn.

@@ -100,6 +100,12 @@ concept Softmax = requires(queue<D>& q, Count rows, Count columns, const T* x, c
   K::softmax_backward(q, rows, columns, x, dy, y);
 };
 
+/// mask[b, i, j] = 0 where query i of batch row b sees key j, else -inf; rows as in VisibleKeys
+template <class K, class D, class T>
+concept AttentionMask = requires(queue<D>& q, const AttentionShape& shape, const std::int32_t* rows, T* mask) {
+  K::attention_mask(q, shape, rows, mask);
+};
+
 /// y = (x - mean) inverse_deviation gain + bias over each row; bias and dbias may be null.
 /// Backward overwrites dx, dgain and dbias.
 template <class K, class D, class T>
@@ -173,7 +179,8 @@ concept RequiredKernels =
     contract::Fill<K, D, T> && contract::Copy<K, D, T> && contract::Cast<K, D, T> && contract::Accumulate<K, D, T> &&
     contract::Scale<K, D, T> && contract::Pointwise<K, D, T> && contract::PointwiseBackward<K, D, T> &&
     contract::Binary<K, D, T> && contract::ReduceSum<K, D, T> && contract::SquaredNorm<K, D, T> &&
-    contract::Gemm<K, D, T> && contract::Softmax<K, D, T> && contract::LayerNorm<K, D, T> &&
+    contract::Gemm<K, D, T> && contract::Softmax<K, D, T> && contract::AttentionMask<K, D, T> &&
+    contract::LayerNorm<K, D, T> &&
     contract::RmsNorm<K, D, T> && contract::GatherRows<K, D, T> && contract::Dropout<K, D, T> &&
     contract::CrossEntropy<K, D, T> && contract::Rotate<K, D, T> && contract::Optimizer<K, D, T>;
 
@@ -184,13 +191,14 @@ concept FusedGemm = requires(queue<D>& q, const GemmShape& shape, contract::AnyF
   K::gemm_bias_activation(q, shape, f, a, b, bias, c, pre_activation);
 };
 
-/// Optional: attention without the (queries, keys) matrix in memory; log_sum_exp (B, H, queries) may be null.
+/// Optional: attention without the (queries, keys) matrix in memory. rows as in VisibleKeys; log_sum_exp
+/// (B, H, queries) may be null.
 template <class K, class D, class T>
-concept FusedAttention = requires(queue<D>& q, const AttentionShape& shape, const T* query, const T* key, const T* value,
-                                  T* output, accumulator_t<T>* log_sum_exp, const accumulator_t<T>* saved,
-                                  const T* doutput, T* dquery, T* dkey, T* dvalue) {
-  K::attention(q, shape, query, key, value, output, log_sum_exp);
-  K::attention_backward(q, shape, query, key, value, output, saved, doutput, dquery, dkey, dvalue);
+concept FusedAttention = requires(queue<D>& q, const AttentionShape& shape, const std::int32_t* rows, const T* query,
+                                  const T* key, const T* value, T* output, accumulator_t<T>* log_sum_exp,
+                                  const accumulator_t<T>* saved, const T* doutput, T* dquery, T* dkey, T* dvalue) {
+  K::attention(q, shape, rows, query, key, value, output, log_sum_exp);
+  K::attention_backward(q, shape, rows, query, key, value, output, saved, doutput, dquery, dkey, dvalue);
 };
 
 }  // namespace plinth

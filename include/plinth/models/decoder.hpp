@@ -31,16 +31,17 @@ struct DecoderBlock {
 
   explicit DecoderBlock(const DecoderConfig& config)
       : attention_norm(config.norm, config.hidden, config.bias, config.norm_epsilon),
-        attention(config.hidden, config.heads, config.key_heads, config.bias),
+        attention({.channels = config.hidden, .heads = config.heads, .key_heads = config.key_heads,
+                   .bias = config.bias, .dropout = config.attention_dropout}),
         attention_dropout{config.dropout},
         feed_forward_norm(config.norm, config.hidden, config.bias, config.norm_epsilon),
         feed_forward(config.hidden, config.feed_forward, config.activation, config.gated, config.bias),
         feed_forward_dropout{config.dropout} {}
 
   /// x (B, T, C) -> (B, T, C)
-  Tensor<T, D> operator()(const Tensor<T, D>& x, const Tensor<std::int32_t, D>& positions,
-                          const RotaryTable<T, D>* table) const {
-    const auto h = x + attention_dropout(attention(attention_norm(x), AttentionMask::causal, positions, table));
+  Tensor<T, D> operator()(const Tensor<T, D>& x, const AttentionMask<T, D>& mask,
+                          const SequenceContext<T, D>& context) const {
+    const auto h = x + attention_dropout(attention(attention_norm(x), mask, context));
     return h + feed_forward_dropout(feed_forward(feed_forward_norm(h)));
   }
 
@@ -86,19 +87,38 @@ struct Decoder {
     initialise();
   }
 
-  /// tokens (B, T) -> logits (B, T, V); positions (B, T) count from 0 unless given.
+  /// tokens (B, T) -> logits (B, T, V). Positions (B, T) count from 0 unless given, with a cache from what each row of
+  /// it holds; the tokens are appended to the cache, whose rows may then attend to them.
   /// Throws ShapeError, and ArgumentError for a token outside the vocabulary or a position outside the context.
-  Tensor<T, D> operator()(const Tensor<std::int32_t, D>& tokens, Tensor<std::int32_t, D> positions = {}) const {
+  Tensor<T, D> operator()(const Tensor<std::int32_t, D>& tokens, const Tensor<std::int32_t, D>& positions = {},
+                          KeyValueCache<T, D>* cache = nullptr) const {
+    return logits(hidden_states(tokens, positions, cache));
+  }
+
+  /// The same up to the final norm: (B, T, C).
+  Tensor<T, D> hidden_states(const Tensor<std::int32_t, D>& tokens, Tensor<std::int32_t, D> positions = {},
+                             KeyValueCache<T, D>* cache = nullptr) const {
     detail::require<ShapeError>(tokens.rank() == 2, "decoder: tokens ", tokens.shape(), " are not (B, T)");
-    if (!positions.defined()) positions = counted_positions(tokens.size(0), tokens.size(1));
+    if (!positions.defined()) positions = counted_positions(tokens.size(0), tokens.size(1), cache);
     detail::require<ShapeError>(positions.shape() == tokens.shape(), "decoder: tokens ", tokens.shape(),
                                 " and positions ", positions.shape(), " differ in shape");
-    auto x = token_embedding(tokens);                                     // (B, T, C)
-    if (position_embedding) x = x + (*position_embedding)(positions);     // (B, T, C)
+    auto x = token_embedding(tokens);                                  // (B, T, C)
+    if (position_embedding) x = x + (*position_embedding)(positions);  // (B, T, C)
     x = embedding_dropout(x);
-    for (const auto& block : blocks) x = block(x, positions, position_embedding ? nullptr : &rotary);
+    const AttentionMask<T, D> mask{.causal = true};
+    SequenceContext<T, D> context{positions, position_embedding ? nullptr : &rotary, cache};
+    for (const auto& block : blocks) {
+      x = block(x, mask, context);
+      ++context.layer;
+    }
     x = final_norm(x);
-    return head ? (*head)(x) : linear(x, token_embedding.weight);         // (B, T, V)
+    if (cache) cache->advance(tokens.size(1));
+    return x;
+  }
+
+  /// What follows the tokens of which these are the hidden states: (..., C) -> (..., V).
+  Tensor<T, D> logits(const Tensor<T, D>& hidden) const {
+    return head ? (*head)(hidden) : linear(hidden, token_embedding.weight);
   }
 
   static void visit(auto& self, auto&& f) {
@@ -111,12 +131,11 @@ struct Decoder {
   }
 
  private:
-  Tensor<std::int32_t, D> counted_positions(std::int64_t B, std::int64_t time) const {
-    detail::require<ArgumentError>(time <= config.context, "decoder: a sequence of ", time,
+  Tensor<std::int32_t, D> counted_positions(std::int64_t B, std::int64_t time, const KeyValueCache<T, D>* cache) const {
+    const std::int64_t before = cache ? cache->longest() : 0;
+    detail::require<ArgumentError>(before + time <= config.context, "decoder: a sequence of ", before + time,
                                    " tokens is longer than the context of ", config.context);
-    std::vector<std::int32_t> all(static_cast<std::size_t>(B * time));
-    for (std::int64_t i = 0; i < B * time; ++i) all[static_cast<std::size_t>(i)] = static_cast<std::int32_t>(i % time);
-    return Tensor<std::int32_t, D>({B, time}, all);
+    return cache ? cache->next_positions(time) : KeyValueCache<T, D>(B, time).next_positions(time);
   }
 
   void initialise() {

@@ -27,7 +27,8 @@ struct DecoderConfig {
   RotaryLayout rope_layout = RotaryLayout::half_split;
   bool bias = true;
   bool tied_head = true;
-  double dropout = 0;
+  double dropout = 0;            // of the embeddings and of what blocks add
+  double attention_dropout = 0;  // of attention probabilities
   std::uint64_t seed = 1;
 };
 
@@ -72,6 +73,8 @@ inline DecoderConfig completed(DecoderConfig config) {
   require<ArgumentError>(config.norm_epsilon >= 0, "decoder config: norm_epsilon ", config.norm_epsilon, " is negative");
   require<ArgumentError>(config.dropout >= 0 && config.dropout < 1, "decoder config: dropout ", config.dropout,
                          " is outside [0, 1)");
+  require<ArgumentError>(config.attention_dropout >= 0 && config.attention_dropout < 1,
+                         "decoder config: attention_dropout ", config.attention_dropout, " is outside [0, 1)");
   return config;
 }
 

@@ -33,6 +33,12 @@ Tensor<T, D> heads_like(const Tensor<T, D>& x) {
   return TensorAccess::view(memory, x.shape(), {s[0], s[2], s[1], s[3]});
 }
 
+/// x itself when the channels of each head lie side by side, else a dense copy.
+template <class T, class D>
+Tensor<T, D> with_whole_channels(const Tensor<T, D>& x) {
+  return x.strides()[3] == 1 || x.size(3) == 1 ? detach(x) : clone(x);
+}
+
 /// x itself when its memory is dense in the order (B, T, H, D) or (B, H, T, D), else a dense copy.
 template <class T, class D>
 Tensor<T, D> with_dense_heads(const Tensor<T, D>& x) {

@@ -16,10 +16,13 @@ using namespace plinth;
 namespace {
 
 using Values = std::vector<double>;
+using kernels_of_cpu = cpu::CpuAttention;
 
 struct Sizes {
   std::int64_t B, H, G, T, S, D;  // batch, heads, key heads, queries, keys, head size
   bool causal;
+  std::int64_t window = 0;
+  std::vector<std::int32_t> rows = {};  // place, begin and end of each batch row
 };
 
 /// (B, H, T, D) with time before heads in memory, as a model has it, or after them.
@@ -28,19 +31,33 @@ HeadLayout layout(std::int64_t heads, std::int64_t time, std::int64_t D, bool ti
 }
 
 AttentionShape shape_of(const Sizes& s) {
-  return {.batch = s.B, .heads = s.H, .key_heads = s.G, .queries = s.T, .keys = s.S, .head_size = s.D,
-          .query = layout(s.H, s.T, s.D, true), .key = layout(s.G, s.S, s.D, false), .value = layout(s.G, s.S, s.D, true),
-          .output = layout(s.H, s.T, s.D, true), .causal = s.causal, .scale = 1 / std::sqrt(static_cast<double>(s.D))};
+  return {.batch = s.B,
+          .heads = s.H,
+          .key_heads = s.G,
+          .queries = s.T,
+          .keys = s.S,
+          .head_size = s.D,
+          .query = layout(s.H, s.T, s.D, true),
+          .key = layout(s.G, s.S, s.D, false),
+          .value = layout(s.G, s.S, s.D, true),
+          .output = layout(s.H, s.T, s.D, true),
+          .causal = s.causal,
+          .window = s.window,
+          .scale = 1 / std::sqrt(static_cast<double>(s.D))};
 }
 
 template <class T>
 struct Problem {
   AttentionShape shape;
+  std::vector<std::int32_t> rows;
   std::vector<T> query, key, value, doutput;
 
   explicit Problem(const Sizes& s)
-      : shape(shape_of(s)), query(numbers::normal<T>(s.B * s.H * s.T * s.D, 1)),
-        key(numbers::normal<T>(s.B * s.G * s.S * s.D, 2)), value(numbers::normal<T>(s.B * s.G * s.S * s.D, 3)),
+      : shape(shape_of(s)),
+        rows(s.rows),
+        query(numbers::normal<T>(s.B * s.H * s.T * s.D, 1)),
+        key(numbers::normal<T>(s.B * s.G * s.S * s.D, 2)),
+        value(numbers::normal<T>(s.B * s.G * s.S * s.D, 3)),
         doutput(numbers::normal<T>(s.B * s.H * s.T * s.D, 4)) {}
 };
 
@@ -55,8 +72,8 @@ class Definition {
   explicit Definition(const Problem<T>& p) : p_(p), s_(p.shape) {}
 
   Result run() {
-    r_ = {Values(p_.query.size()), Values(static_cast<std::size_t>(s_.batch * s_.heads * s_.queries)), Values(p_.query.size()),
-          Values(p_.key.size()), Values(p_.value.size())};
+    r_ = {Values(p_.query.size()), Values(static_cast<std::size_t>(s_.batch * s_.heads * s_.queries)),
+          Values(p_.query.size()), Values(p_.key.size()), Values(p_.value.size())};
     for (std::int64_t b = 0; b < s_.batch; ++b)
       for (std::int64_t h = 0; h < s_.heads; ++h)
         for (std::int64_t i = 0; i < s_.queries; ++i) row(b, h, i);
@@ -69,12 +86,19 @@ class Definition {
   }
   static double number(const std::vector<T>& x, std::size_t i) { return static_cast<double>(x[i]); }
 
+  bool sees(std::int64_t b, std::int64_t i, std::int64_t j) const {
+    const auto row = static_cast<std::size_t>(3 * b);
+    const std::int64_t place = p_.rows.empty() ? i + s_.keys - s_.queries : i + p_.rows[row];
+    if (!p_.rows.empty() && (j < p_.rows[row + 1] || j >= p_.rows[row + 2])) return false;
+    return !s_.causal || (j <= place && (s_.window == 0 || j > place - s_.window));
+  }
+
   void row(std::int64_t b, std::int64_t h, std::int64_t i) {
     const std::int64_t g = h / (s_.heads / s_.key_heads);
-    const std::int64_t seen = s_.causal ? std::max<std::int64_t>(0, i + 1 + s_.keys - s_.queries) : s_.keys;
-    Values p(static_cast<std::size_t>(seen)), dp(p.size());
+    Values p(static_cast<std::size_t>(s_.keys)), dp(p.size());
     double sum = 0, mean = 0;
-    for (std::int64_t j = 0; j < seen; ++j) {
+    for (std::int64_t j = 0; j < s_.keys; ++j) {
+      if (!sees(b, i, j)) continue;
       double score = 0, slope = 0;
       for (std::int64_t d = 0; d < s_.head_size; ++d) {
         score += number(p_.query, at(s_.query, b, h, i, d)) * number(p_.key, at(s_.key, b, g, j, d));
@@ -84,13 +108,16 @@ class Definition {
       dp[static_cast<std::size_t>(j)] = slope;
     }
     r_.log_sum_exp[static_cast<std::size_t>((b * s_.heads + h) * s_.queries + i)] = std::log(sum);
+    if (sum == 0) return;
     for (std::size_t j = 0; j < p.size(); ++j) mean += (p[j] /= sum) * dp[j];
-    for (std::int64_t j = 0; j < seen; ++j) add(b, h, g, i, j, p[static_cast<std::size_t>(j)], dp[static_cast<std::size_t>(j)] - mean);
+    for (std::int64_t j = 0; j < s_.keys; ++j)
+      add(b, h, g, i, j, p[static_cast<std::size_t>(j)], dp[static_cast<std::size_t>(j)] - mean);
   }
 
   void add(std::int64_t b, std::int64_t h, std::int64_t g, std::int64_t i, std::int64_t j, double p, double centred) {
     for (std::int64_t d = 0; d < s_.head_size; ++d) {
-      const auto q = at(s_.query, b, h, i, d), k = at(s_.key, b, g, j, d), v = at(s_.value, b, g, j, d), y = at(s_.output, b, h, i, d);
+      const auto q = at(s_.query, b, h, i, d), k = at(s_.key, b, g, j, d), v = at(s_.value, b, g, j, d),
+                 y = at(s_.output, b, h, i, d);
       r_.output[y] += p * number(p_.value, v);
       r_.dvalue[v] += p * number(p_.doutput, y);
       r_.dquery[q] += p * centred * s_.scale * number(p_.key, k);
@@ -111,17 +138,18 @@ struct Computed {
   /// Everything lies `offset` elements behind a cache line.
   Computed(InstructionSet set, const Problem<T>& p, std::size_t offset = 0) {
     auto& threads = queue<Cpu>::current();
-    const auto rows = static_cast<std::size_t>(p.shape.batch * p.shape.heads * p.shape.queries);
     using Placed = numbers::Placed<T>;
     const T unset = static_cast<T>(std::numeric_limits<float>::quiet_NaN());
     Placed q(p.query, offset), k(p.key, offset), v(p.value, offset), dy(p.doutput, offset);
     Placed y(std::vector<T>(p.query.size(), unset), offset), dq(y.values(), offset);
     Placed dk(std::vector<T>(p.key.size(), unset), offset), dv(dk.values(), offset);
-    log_sum_exp.resize(rows);
-    cpu::AttentionForward<T>(threads, set, p.shape).run(q.data(), k.data(), v.data(), y.data(), log_sum_exp.data());
-    cpu::AttentionBackward<T>(threads, set, p.shape,
-                              {q.data(), k.data(), v.data(), y.data(), log_sum_exp.data(), dy.data(), dq.data(),
-                               dk.data(), dv.data()})
+    log_sum_exp.resize(static_cast<std::size_t>(p.shape.batch * p.shape.heads * p.shape.queries));
+    const std::int32_t* const rows = p.rows.empty() ? nullptr : p.rows.data();
+    cpu::AttentionForward<T>(threads, set, p.shape, rows)
+        .run(q.data(), k.data(), v.data(), y.data(), log_sum_exp.data());
+    cpu::AttentionBackward<T>(
+        threads, set, p.shape, rows,
+        {q.data(), k.data(), v.data(), y.data(), log_sum_exp.data(), dy.data(), dq.data(), dk.data(), dv.data()})
         .run();
     output = y.values(), dquery = dq.values(), dkey = dk.values(), dvalue = dv.values();
   }
@@ -134,13 +162,33 @@ std::vector<InstructionSet> instruction_sets() {
   return sets;
 }
 
-/// Sizes below, at and beyond tiles (2 to 14 rows), vectors, and blocks (224 keys), queries that see no key, one head.
+/// Sizes below, at and beyond tiles (2 to 14 rows), vectors, and blocks (224 keys), queries that see no key, one head;
+/// windows and keys of each row that begin and end inside tiles and blocks, or leave rows, blocks and all without keys.
 const std::vector<Sizes>& many_sizes() {
   static const std::vector<Sizes> sizes = {
-      {1, 1, 1, 1, 1, 1, false},     {1, 1, 1, 1, 1, 1, true},    {2, 4, 2, 17, 17, 8, true},  {1, 2, 1, 14, 32, 16, false},
-      {1, 1, 1, 57, 57, 5, true},    {1, 2, 2, 16, 250, 33, true}, {1, 2, 2, 16, 250, 33, false}, {1, 2, 1, 40, 9, 5, true},
-      {1, 1, 1, 230, 225, 3, true},  {3, 3, 1, 13, 29, 64, false}, {1, 6, 2, 113, 113, 7, true}, {1, 1, 1, 2, 500, 17, true},
-      {2, 1, 1, 5, 448, 40, false}};
+      {1, 1, 1, 1, 1, 1, false},
+      {1, 1, 1, 1, 1, 1, true},
+      {2, 4, 2, 17, 17, 8, true},
+      {1, 2, 1, 14, 32, 16, false},
+      {1, 1, 1, 57, 57, 5, true},
+      {1, 2, 2, 16, 250, 33, true},
+      {1, 2, 2, 16, 250, 33, false},
+      {1, 2, 1, 40, 9, 5, true},
+      {1, 1, 1, 230, 225, 3, true},
+      {3, 3, 1, 13, 29, 64, false},
+      {1, 6, 2, 113, 113, 7, true},
+      {1, 1, 1, 2, 500, 17, true},
+      {2, 1, 1, 5, 448, 40, false},
+      {1, 2, 1, 57, 57, 5, true, 1},
+      {1, 1, 1, 300, 300, 7, true, 20},
+      {1, 1, 1, 13, 700, 7, true, 230},
+      {1, 2, 1, 40, 9, 5, true, 4},
+      {1, 1, 1, 17, 17, 8, true, 99},
+      {3, 2, 1, 20, 300, 5, false, 0, {0, 0, 300, 0, 17, 251, 0, 290, 12}},
+      {3, 2, 1, 20, 300, 5, true, 0, {280, 0, 300, 100, 90, 120, -10, 0, 300}},
+      {3, 4, 2, 70, 70, 9, true, 0, {0, 0, 70, 0, 0, 33, 0, 51, 70}},
+      {4, 2, 2, 40, 500, 6, true, 30, {0, 0, 500, 460, 0, 500, 231, 240, 245, 600, 0, 500}},
+      {2, 1, 1, 1, 300, 16, true, 0, {3, 0, 4, 298, 0, 299}}};
   return sizes;
 }
 
@@ -150,8 +198,9 @@ void agree(double limit) {
     const Problem<T> problem(s);
     const Result wanted = Definition<T>(problem).run();
     for (const InstructionSet set : instruction_sets()) {
-      INFO("set " << static_cast<int>(set) << ": B " << s.B << " H " << s.H << " G " << s.G << " T " << s.T << " S " << s.S
-                  << " D " << s.D << (s.causal ? " causal" : ""));
+      INFO("set " << static_cast<int>(set) << ": B " << s.B << " H " << s.H << " G " << s.G << " T " << s.T << " S "
+                  << s.S << " D " << s.D << (s.causal ? " causal" : "") << " window " << s.window << " rows "
+                  << s.rows.size() / 3);
       const Computed<T> found(set, problem);
       CHECK(numbers::distance(found.output, wanted.output) < limit);
       CHECK(numbers::distance(found.dquery, wanted.dquery) < limit);
@@ -175,7 +224,8 @@ TEST_CASE("attention of 16-bit types is rounded once on its way in and once on i
 }
 
 TEST_CASE("bits of attention depend on neither threads nor alignment") {
-  for (const Sizes& s : {Sizes{2, 4, 2, 60, 60, 32, true}, Sizes{1, 2, 1, 300, 300, 20, true}}) {
+  for (const Sizes& s : {Sizes{2, 4, 2, 60, 60, 32, true}, Sizes{1, 2, 1, 300, 300, 20, true},
+                         Sizes{2, 4, 2, 120, 260, 20, true, 90, {140, 3, 260, 17, 0, 201}}}) {
     const Problem<float> problem(s);
     CHECK(numbers::bits_depend_on_values_alone([&](std::size_t offset) {
       const Computed<float> found(instruction_set(), problem, offset);
@@ -203,4 +253,53 @@ TEST_CASE("attention over nothing is zeros or nothing") {
   for (const float y : Computed<float>(instruction_set(), no_keys).output) CHECK(y == 0);
   CHECK(Computed<float>(instruction_set(), Problem<float>({2, 2, 1, 0, 3, 4, true})).output.empty());
   CHECK(Computed<float>(instruction_set(), Problem<float>({0, 2, 1, 3, 3, 4, true})).output.empty());
+}
+
+TEST_CASE("keys that no query sees have no influence and no gradient") {
+  Problem<float> problem({2, 2, 1, 30, 260, 8, true, 40, {225, 190, 240, 5, 0, 17}});
+  const Computed<float> before(instruction_set(), problem);
+  const auto seen = [](std::int64_t b, std::int64_t j) { return b == 0 ? j >= 190 && j < 240 : j < 17; };
+  for (std::int64_t b = 0; b < 2; ++b)
+    for (std::int64_t j = 0; j < 260; ++j)
+      for (std::int64_t d = 0; d < 8; ++d) {
+        const auto k = static_cast<std::size_t>((b * 260 + j) * 8 + d);  // one key head: both layouts are the same
+        if (seen(b, j)) continue;
+        problem.key[k] = 1e30f;
+        problem.value[k] = -1e30f;
+        if (before.dkey[k] != 0 || before.dvalue[k] != 0) FAIL_CHECK("key " << j << " of row " << b);
+      }
+  const Computed<float> after(instruction_set(), problem);
+  CHECK(after.output == before.output);
+  CHECK(after.dquery == before.dquery);
+}
+
+TEST_CASE("the mask of the composed form shows the keys that the tiled form reads") {
+  AttentionShape shape{.batch = 2, .queries = 3, .keys = 5, .causal = true, .window = 2};
+  const float o = 0, x = -std::numeric_limits<float>::infinity();
+  std::vector<float> mask(30);
+  const std::int32_t rows[] = {1, 0, 5, 3, 2, 5};
+  kernels_of_cpu::attention_mask(queue<Cpu>::current(), shape, rows, mask.data());
+  CHECK(mask == std::vector<float>{o, o, x, x, x, x, o, o, x, x, x, x, o, o, x,    // stands at 1, 2, 3
+                                   x, x, o, o, x, x, x, x, o, o, x, x, x, x, o});  // stands at 3, 4, 5
+  shape.batch = 1;
+  kernels_of_cpu::attention_mask(queue<Cpu>::current(), shape, nullptr, mask.data());
+  mask.resize(15);
+  CHECK(mask == std::vector<float>{x, o, o, x, x, x, x, o, o, x, x, x, x, o, o});
+  std::vector<bfloat16> coarse(15);
+  kernels_of_cpu::attention_mask(queue<Cpu>::current(), shape, nullptr, coarse.data());
+  CHECK(std::vector<float>(coarse.begin(), coarse.end()) == mask);
+}
+
+TEST_CASE("keys outside the tensor are refused before anything is written") {
+  const Problem<float> problem({1, 1, 1, 2, 3, 4, false});
+  std::vector<float> y(8, 7);
+  for (const std::vector<std::int32_t>& rows : {std::vector<std::int32_t>{0, -1, 3}, {0, 0, 4}}) {
+    CHECK_THROWS_AS(
+        kernels_of_cpu::attention(queue<Cpu>::current(), problem.shape, rows.data(), problem.query.data(),
+                                  problem.key.data(), problem.value.data(), y.data(), static_cast<float*>(nullptr)),
+        ArgumentError);
+    CHECK_THROWS_AS(kernels_of_cpu::attention_mask(queue<Cpu>::current(), problem.shape, rows.data(), y.data()),
+                    ArgumentError);
+  }
+  CHECK(y == std::vector<float>(8, 7));
 }

@@ -21,20 +21,20 @@ template <class A>
 struct ProbabilitiesAgain {
   A *scores, *dprobabilities;
   std::int64_t score_row, rows, columns;  // a whole number of vectors
-  std::int64_t visible, visible_more;     // columns that row 0 sees, and how many more each row below
-  const A *log_sum_exp, *delta;           // of each row
+  VisibleColumns visible;
+  const A *log_sum_exp, *delta;  // of each row
 
   template <InstructionSet Set>
   [[gnu::always_inline]] inline void run() const {
     for (std::int64_t r = 0; r < rows; ++r) {
       A *p = scores + r * score_row, *dp = dprobabilities + r * score_row;
       const A shift = log_sum_exp[r], mean = delta[r];
-      const std::int64_t seen = std::clamp<std::int64_t>(visible + r * visible_more, 0, columns);
       for (std::int64_t j = 0; j < columns; ++j) {
         p[j] = math::exp(p[j] - shift);
         dp[j] = p[j] * (dp[j] - mean);
       }
-      for (std::int64_t j = seen; j < columns; ++j) p[j] = dp[j] = A(0);
+      for (std::int64_t j = visible.first(r, columns) - 1; j >= 0; --j) p[j] = dp[j] = A(0);
+      for (std::int64_t j = visible.past(r, columns); j < columns; ++j) p[j] = dp[j] = A(0);
     }
   }
 };
@@ -44,7 +44,8 @@ struct ProbabilitiesAgain {
 template <class T>
 class AttentionBackward {
   using A = accumulator_t<T>;
-  static constexpr std::int64_t tiles_of_queries = 8, tiles_of_few_queries = 2;  // few: a sequence of up to one block of keys
+  static constexpr std::int64_t tiles_of_queries = 8,
+                                tiles_of_few_queries = 2;  // few: a sequence of up to one block of keys
 
  public:
   struct Operands {
@@ -54,8 +55,15 @@ class AttentionBackward {
     T *dquery, *dkey, *dvalue;
   };
 
-  AttentionBackward(queue<Cpu>& queue, InstructionSet set, const AttentionShape& shape, const Operands& operands)
-      : queue_(queue), set_(set), s_(shape), o_(operands), blocks_(set, shape, shape.keys > AttentionBlocks<A>::keys ? tiles_of_queries : tiles_of_few_queries) {}
+  /// rows as in AttentionForward.
+  AttentionBackward(queue<Cpu>& queue, InstructionSet set, const AttentionShape& shape, const std::int32_t* rows,
+                    const Operands& operands)
+      : queue_(queue),
+        set_(set),
+        s_(shape),
+        rows_(rows),
+        o_(operands),
+        blocks_(set, shape, shape.keys > AttentionBlocks<A>::keys ? tiles_of_queries : tiles_of_few_queries) {}
 
   void run() {
     const std::int64_t groups = s_.batch * s_.key_heads;
@@ -63,7 +71,8 @@ class AttentionBackward {
     auto* all = static_cast<A*>(queue_.scratch(static_cast<std::size_t>(own * queue_.threads()) * sizeof(A)));
     queue_.each_thread(groups, [&](int thread, std::int64_t begin, std::int64_t end) {
       const Scratch mine = scratch(all + thread * own);
-      for (std::int64_t group = begin; group < end; ++group) run_group(mine, group / s_.key_heads, group % s_.key_heads);
+      for (std::int64_t group = begin; group < end; ++group)
+        run_group(mine, group / s_.key_heads, group % s_.key_heads);
     });
   }
 
@@ -98,7 +107,8 @@ class AttentionBackward {
   }
 
   void run_group(const Scratch& mine, std::int64_t b, std::int64_t g) const {
-    const T *key = o_.key + b * s_.key.batch + g * s_.key.head, *value = o_.value + b * s_.value.batch + g * s_.value.head;
+    const T *key = o_.key + b * s_.key.batch + g * s_.key.head,
+            *value = o_.value + b * s_.value.batch + g * s_.value.head;
     pack_panels(blocks_.tile, key, 1, s_.key.time, s_.keys, s_.head_size, mine.turned_key);
     pack_panels(blocks_.tile, value, 1, s_.value.time, s_.keys, s_.head_size, mine.turned_value);
     pack_panels(blocks_.tile, key, s_.key.time, 1, s_.head_size, s_.keys, mine.key);
@@ -109,24 +119,32 @@ class AttentionBackward {
       for (std::int64_t i = 0; i < s_.queries; i += blocks_.queries)
         run_block(mine, b, h, i, std::min(blocks_.queries, s_.queries - i));
     write(mine.dkey, blocks_.head_size, A(1), s_.keys, s_.key.time, o_.dkey + b * s_.key.batch + g * s_.key.head);
-    write(mine.dvalue, blocks_.head_size, A(1), s_.keys, s_.value.time, o_.dvalue + b * s_.value.batch + g * s_.value.head);
+    write(mine.dvalue, blocks_.head_size, A(1), s_.keys, s_.value.time,
+          o_.dvalue + b * s_.value.batch + g * s_.value.head);
   }
 
   /// `count` queries from query i on, against all keys that they see.
   void run_block(const Scratch& mine, std::int64_t b, std::int64_t h, std::int64_t i, std::int64_t count) const {
     load(mine, b, h, i, count);
-    const std::int64_t seen = first_hidden_key(s_, i + count - 1), rows = round_up(count, blocks_.tile.rows);
-    if (seen <= 0) std::fill(mine.dquery, mine.dquery + rows * blocks_.row, A(0));
-    for (std::int64_t j = 0; j < seen; j += blocks_.keys) {
-      const std::int64_t keys = std::min(blocks_.keys, seen - j), columns = round_up(keys, blocks_.lanes);
+    const VisibleKeys visible(s_, rows_, b);
+    const std::int64_t start = blocks_.first_block(visible, i), stop = visible.past(i + count - 1);
+    if (stop <= start) std::fill(mine.dquery, mine.dquery + round_up(count, blocks_.tile.rows) * blocks_.row, A(0));
+    for (std::int64_t j = start; j < stop; j += blocks_.keys) {
+      const std::int64_t keys = std::min(blocks_.keys, stop - j), columns = round_up(keys, blocks_.lanes);
       const auto scores = [&](const A* left, const A* right, A* to) {
-        multiply_panels(set_, blocks_.tile, count, columns, s_.head_size, {left, blocks_.row, 1}, right + j * s_.head_size,
-                        s_.head_size, to, blocks_.score_row, false);
+        multiply_panels(set_, blocks_.tile, count, columns, s_.head_size, {left, blocks_.row, 1},
+                        right + j * s_.head_size, s_.head_size, to, blocks_.score_row, false);
       };
       scores(mine.query, mine.turned_key, mine.scores);
       scores(mine.doutput, mine.turned_value, mine.dscores);
-      run_job(set_, ProbabilitiesAgain<A>{mine.scores, mine.dscores, blocks_.score_row, count, columns,
-                                          first_hidden_key(s_, i) - j, s_.causal ? 1 : 0, mine.log_sum_exp, mine.delta});
+      run_job(set_, ProbabilitiesAgain<A>{mine.scores,
+                                          mine.dscores,
+                                          blocks_.score_row,
+                                          count,
+                                          columns,
+                                          {visible, i, j},
+                                          mine.log_sum_exp,
+                                          mine.delta});
       const auto gather = [&](const A* left, const A* right, A* to) {
         multiply_panels(set_, blocks_.tile, keys, blocks_.head_size, count, {left, 1, blocks_.score_row}, right, count,
                         to + j * blocks_.head_size, blocks_.head_size, true);
@@ -134,7 +152,7 @@ class AttentionBackward {
       gather(mine.scores, mine.doutput_panels, mine.dvalue);
       gather(mine.dscores, mine.query_panels, mine.dkey);
       multiply_panels(set_, blocks_.tile, count, blocks_.head_size, keys, {mine.dscores, blocks_.score_row, 1},
-                      mine.key + j * blocks_.tile.columns, s_.keys, mine.dquery, blocks_.row, j > 0);
+                      mine.key + j * blocks_.tile.columns, s_.keys, mine.dquery, blocks_.row, j > start);
     }
     write(mine.dquery, blocks_.row, static_cast<A>(s_.scale), count, s_.query.time,
           o_.dquery + b * s_.query.batch + h * s_.query.head + i * s_.query.time);
@@ -145,7 +163,8 @@ class AttentionBackward {
     const std::int64_t rows = round_up(count, blocks_.tile.rows), place = b * s_.output.batch + h * s_.output.head;
     copy_rows(o_.query + b * s_.query.batch + h * s_.query.head + i * s_.query.time, s_.query.time, count, s_.head_size,
               static_cast<A>(s_.scale), rows, blocks_.row, mine.query);
-    copy_rows(o_.doutput + place + i * s_.output.time, s_.output.time, count, s_.head_size, A(1), rows, blocks_.row, mine.doutput);
+    copy_rows(o_.doutput + place + i * s_.output.time, s_.output.time, count, s_.head_size, A(1), rows, blocks_.row,
+              mine.doutput);
     pack_panels(blocks_.tile, mine.query, blocks_.row, 1, s_.head_size, count, mine.query_panels);
     pack_panels(blocks_.tile, mine.doutput, blocks_.row, 1, s_.head_size, count, mine.doutput_panels);
     for (std::int64_t r = 0; r < count; ++r) {
@@ -160,12 +179,14 @@ class AttentionBackward {
 
   void write(const A* from, std::int64_t from_row, A factor, std::int64_t rows, std::int64_t to_row, T* to) const {
     for (std::int64_t i = 0; i < rows; ++i)
-      for (std::int64_t d = 0; d < s_.head_size; ++d) to[i * to_row + d] = static_cast<T>(from[i * from_row + d] * factor);
+      for (std::int64_t d = 0; d < s_.head_size; ++d)
+        to[i * to_row + d] = static_cast<T>(from[i * from_row + d] * factor);
   }
 
   queue<Cpu>& queue_;
   InstructionSet set_;
   AttentionShape s_;
+  const std::int32_t* rows_;
   Operands o_;
   AttentionBlocks<A> blocks_;
 };

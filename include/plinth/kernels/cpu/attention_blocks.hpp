@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <limits>
 
 #include <plinth/kernels/arguments.hpp>
 #include <plinth/kernels/cpu/gemm_pack.hpp>
@@ -30,6 +29,11 @@ struct AttentionBlocks {
         head_size(round_up(shape.head_size, lanes)),
         row(cache_row(head_size)),
         score_row(cache_row(keys)) {}
+
+  /// Where the first block of keys begins that query i sees anything of: at a panel's first column.
+  std::int64_t first_block(const VisibleKeys& visible, std::int64_t i) const {
+    return visible.first(i) / tile.columns * tile.columns;
+  }
 
   /// Elements of a packed right operand with `columns` columns.
   std::int64_t panel_elements(std::int64_t steps, std::int64_t columns) const {
@@ -68,7 +72,8 @@ void multiply_panels(InstructionSet set, const TileSize& tile, std::int64_t rows
                      std::int64_t c_row, bool accumulate) {
   const std::int64_t full = RowTiling(rows, tile).full;
   for (std::int64_t j = 0; j < columns; j += tile.columns) {
-    const TileOperands<A> tiles{a.data, a.row, a.step, b + j * panel_steps, tile.columns, steps, c + j, c_row, accumulate};
+    const TileOperands<A> tiles{a.data, a.row, a.step, b + j * panel_steps, tile.columns,
+                                steps,  c + j, c_row,  accumulate};
     run_job(set, PanelProduct<A>{tiles, a.row, full, rows, std::min(tile.columns, columns - j)});
   }
 }
@@ -86,9 +91,17 @@ void copy_rows(const T* x, std::int64_t x_row, std::int64_t count, std::int64_t 
   }
 }
 
-/// Query i sees the keys before this one; none where it is not positive.
-inline std::int64_t first_hidden_key(const AttentionShape& s, std::int64_t i) {
-  return s.causal ? i + 1 + s.keys - s.queries : s.keys;
-}
+/// Which columns of a block of scores are visible: row r is query `query` + r, column c is key `key` + c.
+struct VisibleColumns {
+  VisibleKeys keys;
+  std::int64_t query, key;
+
+  std::int64_t first(std::int64_t r, std::int64_t columns) const {
+    return std::clamp<std::int64_t>(keys.first(query + r) - key, 0, columns);
+  }
+  std::int64_t past(std::int64_t r, std::int64_t columns) const {
+    return std::clamp<std::int64_t>(keys.past(query + r) - key, 0, columns);
+  }
+};
 
 }  // namespace plinth::cpu

@@ -24,8 +24,8 @@ namespace plinth::cpu {
 template <class A>
 struct RunningSoftmax {
   A* scores;
-  std::int64_t score_row, rows, columns;    // a whole number of vectors
-  std::int64_t visible, visible_more;       // columns that row 0 sees, and how many more each row below
+  std::int64_t score_row, rows, columns;  // a whole number of vectors
+  VisibleColumns visible;
   A *top, *sum, *output;                    // of row 0 on
   std::int64_t output_row, output_columns;  // columns 0: there is no output yet
 
@@ -34,8 +34,10 @@ struct RunningSoftmax {
     constexpr A lowest = -std::numeric_limits<A>::infinity();
     for (std::int64_t r = 0; r < rows; ++r) {
       A* s = scores + r * score_row;
-      for (std::int64_t j = std::clamp<std::int64_t>(visible + r * visible_more, 0, columns); j < columns; ++j) s[j] = lowest;
-      const A before = top[r], now = std::max(before, lane_max<A>(columns, lowest, [=](std::int64_t j) { return s[j]; }));
+      for (std::int64_t j = visible.first(r, columns) - 1; j >= 0; --j) s[j] = lowest;
+      for (std::int64_t j = visible.past(r, columns); j < columns; ++j) s[j] = lowest;
+      const A before = top[r],
+              now = std::max(before, lane_max<A>(columns, lowest, [=](std::int64_t j) { return s[j]; }));
       const A shift = now == lowest ? A(0) : now;
       if (now > before && before > lowest) {
         const A factor = math::exp(before - now);
@@ -55,8 +57,9 @@ class AttentionForward {
   static constexpr std::int64_t tiles_of_queries = 4;
 
  public:
-  AttentionForward(queue<Cpu>& queue, InstructionSet set, const AttentionShape& shape)
-      : queue_(queue), set_(set), s_(shape), blocks_(set, shape, tiles_of_queries) {}
+  /// rows: place, begin and end of the keys of each batch row, or null, as in VisibleKeys.
+  AttentionForward(queue<Cpu>& queue, InstructionSet set, const AttentionShape& shape, const std::int32_t* rows)
+      : queue_(queue), set_(set), s_(shape), rows_(rows), blocks_(set, shape, tiles_of_queries) {}
 
   void run(const T* query, const T* key, const T* value, T* output, A* log_sum_exp) {
     const std::int64_t groups = s_.batch * s_.key_heads, query_blocks = divide_up(s_.queries, blocks_.queries);
@@ -86,43 +89,49 @@ class AttentionForward {
 
   void pack(std::int64_t group, const T* key, const T* value) const {
     const std::int64_t b = group / s_.key_heads, g = group % s_.key_heads;
-    pack_panels(blocks_.tile, key + b * s_.key.batch + g * s_.key.head, 1, s_.key.time, s_.keys, s_.head_size, keys_of(group));
+    pack_panels(blocks_.tile, key + b * s_.key.batch + g * s_.key.head, 1, s_.key.time, s_.keys, s_.head_size,
+                keys_of(group));
     pack_panels(blocks_.tile, value + b * s_.value.batch + g * s_.value.head, s_.value.time, 1, s_.head_size, s_.keys,
                 values_of(group));
   }
 
   /// The queries of one head from query i on.
   void run_block(std::int64_t batch_head, std::int64_t i, const T* query, T* output, A* log_sum_exp, A* scratch) const {
-    const std::int64_t b = batch_head / s_.heads, h = batch_head % s_.heads, count = std::min(blocks_.queries, s_.queries - i);
-    const std::int64_t rows = round_up(count, blocks_.tile.rows), group = b * s_.key_heads + h / (s_.heads / s_.key_heads);
+    const std::int64_t b = batch_head / s_.heads, h = batch_head % s_.heads,
+                       count = std::min(blocks_.queries, s_.queries - i);
+    const std::int64_t rows = round_up(count, blocks_.tile.rows),
+                       group = b * s_.key_heads + h / (s_.heads / s_.key_heads);
     A *q = scratch, *y = q + rows * blocks_.row, *top = y + rows * blocks_.row, *sum = top + rows, *scores = sum + rows;
     copy_rows(query + b * s_.query.batch + h * s_.query.head + i * s_.query.time, s_.query.time, count, s_.head_size,
               static_cast<A>(s_.scale), rows, blocks_.row, q);
     std::fill(top, top + rows, -std::numeric_limits<A>::infinity());
     std::fill(sum, sum + rows, A(0));
-    for (std::int64_t j = 0; j < first_hidden_key(s_, i + count - 1); j += blocks_.keys)
+    const VisibleKeys visible(s_, rows_, b);
+    const std::int64_t start = blocks_.first_block(visible, i), stop = visible.past(i + count - 1);
+    for (std::int64_t j = start; j < stop; j += blocks_.keys)
       for (std::int64_t r = 0; r < count; r += blocks_.tile.rows) {
         const std::int64_t height = std::min(blocks_.tile.rows, count - r);
-        const std::int64_t columns = std::min(blocks_.keys, first_hidden_key(s_, i + r + height - 1) - j);
+        const std::int64_t columns = std::min(blocks_.keys, visible.past(i + r + height - 1) - j);
         if (columns <= 0) continue;
         A* to = y + r * blocks_.row;
         scores_of(group, j, columns, q + r * blocks_.row, height, scores);
-        run_job(set_, RunningSoftmax<A>{scores, blocks_.score_row, height, round_up(columns, blocks_.lanes),
-                                        first_hidden_key(s_, i + r) - j, s_.causal ? 1 : 0, top + r, sum + r, to,
-                                         blocks_.row, j > 0 ? blocks_.head_size : 0});
+        const VisibleColumns seen{visible, i + r, j};
+        run_job(set_, RunningSoftmax<A>{scores, blocks_.score_row, height, round_up(columns, blocks_.lanes), seen,
+                                        top + r, sum + r, to, blocks_.row, j > start ? blocks_.head_size : 0});
         multiply_panels(set_, blocks_.tile, height, blocks_.head_size, columns, {scores, blocks_.score_row, 1},
-                        values_of(group) + j * blocks_.tile.columns, s_.keys, to, blocks_.row, j > 0);
+                        values_of(group) + j * blocks_.tile.columns, s_.keys, to, blocks_.row, j > start);
       }
     finish(b, h, i, count, y, top, sum, output, log_sum_exp);
   }
 
-  void scores_of(std::int64_t group, std::int64_t j, std::int64_t columns, const A* q, std::int64_t height, A* scores) const {
+  void scores_of(std::int64_t group, std::int64_t j, std::int64_t columns, const A* q, std::int64_t height,
+                 A* scores) const {
     multiply_panels(set_, blocks_.tile, height, round_up(columns, blocks_.lanes), s_.head_size, {q, blocks_.row, 1},
                     keys_of(group) + j * s_.head_size, s_.head_size, scores, blocks_.score_row, false);
   }
 
-  void finish(std::int64_t b, std::int64_t h, std::int64_t i, std::int64_t count, const A* y, const A* top, const A* sum,
-              T* output, A* log_sum_exp) const {
+  void finish(std::int64_t b, std::int64_t h, std::int64_t i, std::int64_t count, const A* y, const A* top,
+              const A* sum, T* output, A* log_sum_exp) const {
     for (std::int64_t r = 0; r < count; ++r) {
       T* to = output + b * s_.output.batch + h * s_.output.head + (i + r) * s_.output.time;
       const A inverse = A(1) / sum[r];
@@ -135,6 +144,7 @@ class AttentionForward {
   queue<Cpu>& queue_;
   InstructionSet set_;
   AttentionShape s_;
+  const std::int32_t* rows_;
   AttentionBlocks<A> blocks_;
   std::int64_t key_elements_ = 0, value_elements_ = 0;
   A* packed_ = nullptr;

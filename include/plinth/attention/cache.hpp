@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: MIT
+// The key-value cache: keys and values of tokens already seen, so that a model computes those of new tokens alone.
+// B batch, G key heads, T new tokens, S all tokens, D head size.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <utility>
+#include <vector>
+
+#include <plinth/ops/shape.hpp>
+
+namespace plinth {
+
+/// Keys and values of a sequence, split into heads.
+template <class T, class D = Cpu>
+struct KeyValues {
+  Tensor<T, D> keys, values;  // (B, G, S, D)
+};
+
+/// Keys and values of every layer. Rows of the batch may hold different numbers of tokens: token i of row b has the
+/// place i, which is also its position. A model appends in each layer and then advances by the new tokens; when it
+/// fails in between, the cache is as before. Pope et al. 2022 (arXiv:2211.05102), section 2.1.
+template <class T, class D = Cpu>
+class KeyValueCache {
+ public:
+  /// Room for `capacity` tokens in each of `batch` rows; a layer takes its memory when it first appends.
+  /// Throws ArgumentError for a negative size.
+  KeyValueCache(std::int64_t batch, std::int64_t capacity) : capacity_(capacity) {
+    detail::require<ArgumentError>(batch >= 0 && capacity >= 0, "cache: batch ", batch, " and capacity ", capacity,
+                                   " must not be negative");
+    lengths_.assign(static_cast<std::size_t>(batch), 0);
+  }
+
+  std::int64_t batch() const { return static_cast<std::int64_t>(lengths_.size()); }
+  std::int64_t capacity() const { return capacity_; }
+  /// How many tokens each row holds.
+  const std::vector<std::int64_t>& lengths() const { return lengths_; }
+  std::int64_t longest() const { return lengths_.empty() ? 0 : *std::max_element(lengths_.begin(), lengths_.end()); }
+
+  /// The positions (B, T) of the next T tokens.
+  Tensor<std::int32_t, D> next_positions(std::int64_t tokens) const {
+    std::vector<std::int32_t> positions;
+    for (const std::int64_t length : lengths_)
+      for (std::int64_t i = 0; i < tokens; ++i) positions.push_back(static_cast<std::int32_t>(length + i));
+    return Tensor<std::int32_t, D>({batch(), tokens}, positions);
+  }
+
+  /// AttentionMask::rows of the next T tokens: they see what their row holds, and each other.
+  Tensor<std::int32_t, D> mask_rows(std::int64_t tokens) const {
+    std::vector<std::int32_t> rows;
+    for (const std::int64_t length : lengths_)
+      rows.insert(rows.end(), {static_cast<std::int32_t>(length), 0, static_cast<std::int32_t>(length + tokens)});
+    return Tensor<std::int32_t, D>({batch(), 3}, rows);
+  }
+
+  /// Puts the next tokens (B, G, T, D) of a layer behind those that each row holds, and returns all of the layer, of
+  /// shape (B, G, longest + T, D), as a view that the next append may change. Layers come in order. Throws ShapeError,
+  /// ArgumentError when the capacity is exceeded, GradientError for tensors that need a gradient: none passes the
+  /// cache.
+  KeyValues<T, D> append(std::int64_t layer, const KeyValues<T, D>& next) {
+    check(layer, next);
+    KeyValues<T, D>& held = at(layer).own;
+    const std::int64_t tokens = next.keys.size(2), end = longest() + tokens;
+    if (!held.keys.defined()) {  // zeros: what is hidden is multiplied by 0, which must not meet a NaN
+      Shape shape = next.keys.shape();
+      shape[2] = capacity_;
+      held = {zeros<T, D>(shape), zeros<T, D>(shape)};
+    }
+    for (std::int64_t b = 0; b < batch(); ++b) {
+      const std::int64_t place = lengths_[static_cast<std::size_t>(b)];
+      copy_row(next.keys, b, held.keys, b, place, tokens);
+      copy_row(next.values, b, held.values, b, place, tokens);
+    }
+    return {slice(held.keys, 2, 0, end), slice(held.values, 2, 0, end)};
+  }
+
+  /// Counts the tokens that all layers have appended.
+  void advance(std::int64_t tokens) {
+    for (std::int64_t& length : lengths_) length += tokens;
+  }
+
+  /// Forgets the tokens of row b from lengths[b] on. Throws ArgumentError for another number of rows, or for a length
+  /// that is negative or beyond what the row holds; then nothing is forgotten.
+  void truncate(const std::vector<std::int64_t>& lengths) {
+    detail::require<ArgumentError>(lengths.size() == lengths_.size(), "cache: ", lengths.size(), " lengths for ",
+                                   batch(), " rows");
+    for (std::size_t b = 0; b < lengths.size(); ++b)
+      detail::require<ArgumentError>(lengths[b] >= 0 && lengths[b] <= lengths_[b], "cache: row ", b, " holds ",
+                                     lengths_[b], " tokens and cannot be truncated to ", lengths[b]);
+    lengths_ = lengths;
+  }
+
+  /// Row b becomes what row sources[b] was; the batch becomes as large as sources, as beam search and batches that
+  /// shrink need it. Throws ArgumentError for a row that is not there, MemoryError; then nothing has changed.
+  void reorder(const std::vector<std::int64_t>& sources) {
+    for (const std::int64_t source : sources)
+      detail::require<ArgumentError>(source >= 0 && source < batch(), "cache: there is no row ", source, " of ",
+                                     batch());
+    std::vector<Layer> layers;
+    const auto rows = [&](const KeyValues<T, D>& x, std::int64_t tokens) {
+      return KeyValues<T, D>{rows_of(x.keys, sources, tokens), rows_of(x.values, sources, tokens)};
+    };
+    for (const auto& [own, memory] : layers_)
+      layers.push_back({rows(own, longest()), rows(memory, memory.keys.defined() ? memory.keys.size(2) : 0)});
+    std::vector<std::int64_t> lengths;
+    for (const std::int64_t source : sources) lengths.push_back(lengths_[static_cast<std::size_t>(source)]);
+    layers_ = std::move(layers);
+    lengths_ = std::move(lengths);
+  }
+
+  /// Forgets all tokens and memories; the room for tokens stays.
+  void clear() {
+    lengths_.assign(lengths_.size(), 0);
+    for (Layer& layer : layers_) layer.memory = {};
+  }
+
+  /// What the layer's cross-attention looks at, undefined until it is set. Layers come in order.
+  KeyValues<T, D>& memory(std::int64_t layer) { return at(layer).memory; }
+
+ private:
+  struct Layer {
+    KeyValues<T, D> own, memory;
+  };
+
+  Layer& at(std::int64_t layer) {
+    const auto known = static_cast<std::int64_t>(layers_.size());
+    detail::require<ArgumentError>(layer >= 0 && layer <= known, "cache: layer ", layer, " comes after layer ", known);
+    if (layer == known) layers_.emplace_back();
+    return layers_[static_cast<std::size_t>(layer)];
+  }
+
+  void check(std::int64_t layer, const KeyValues<T, D>& next) {
+    const Tensor<T, D>&k = next.keys, &v = next.values, &held = at(layer).own.keys;
+    detail::require<ShapeError>(k.rank() == 4 && k.shape() == v.shape() && k.size(0) == batch(), "cache: keys ",
+                                k.shape(), " and values ", v.shape(), " are not (B, G, T, D) with B ", batch());
+    detail::require<ShapeError>(!held.defined() || (k.size(1) == held.size(1) && k.size(3) == held.size(3)),
+                                "cache: keys ", k.shape(), " do not fit those of layer ", layer, ", ", held.shape());
+    detail::require<ArgumentError>(longest() + k.size(2) <= capacity_, "cache: ", k.size(2), " tokens after ",
+                                   longest(), " exceed the capacity of ", capacity_);
+    detail::require<GradientError>(!needs_gradient(k) && !needs_gradient(v),
+                                   "cache: no gradient passes it; use it under NoGradient");
+  }
+
+  /// The first `tokens` times of row a of x become those from `to` on of row b of y.
+  static void copy_row(const Tensor<T, D>& x, std::int64_t a, Tensor<T, D>& y, std::int64_t b, std::int64_t to,
+                       std::int64_t tokens) {
+    const Shape &s = x.strides(), &t = y.strides();
+    kernels<D>::copy(queue<D>::current(), {x.size(1), tokens, x.size(3)}, {s[1], s[2], s[3]}, x.data() + a * s[0],
+                     {t[1], t[2], t[3]}, y.mutable_data() + b * t[0] + to * t[2]);
+  }
+
+  /// The rows of x (B, G, S, D), of which the first `tokens` times count: the others are zeros.
+  static Tensor<T, D> rows_of(const Tensor<T, D>& x, const std::vector<std::int64_t>& sources, std::int64_t tokens) {
+    if (!x.defined()) return {};
+    const auto rows = static_cast<std::int64_t>(sources.size());
+    auto y = zeros<T, D>({rows, x.size(1), x.size(2), x.size(3)});
+    for (std::int64_t b = 0; b < rows; ++b) copy_row(x, sources[static_cast<std::size_t>(b)], y, b, 0, tokens);
+    return y;
+  }
+
+  std::int64_t capacity_;
+  std::vector<std::int64_t> lengths_;
+  std::vector<Layer> layers_;
+};
+
+}  // namespace plinth
