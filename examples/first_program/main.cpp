@@ -9,5 +9,6 @@ int main(int count, char** arguments) {
   plinth::Trainer trainer(model, {.steps = 2000, .batch = 12, .learning_rate = 1e-3});
   trainer.fit(plinth::TokenWindows(vocabulary.encode(text)));
   const auto prompt = vocabulary.encode(text.substr(0, 20));
-  std::cout << vocabulary.decode(plinth::generate(model, prompt, {.length = 200, .temperature = 0.8})) << '\n';
+  const auto written = plinth::generate(model, prompt, {.length = 200, .sampling = {.temperature = 0.8}});
+  std::cout << vocabulary.decode(written) << '\n';
 }

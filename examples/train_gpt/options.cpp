@@ -72,9 +72,9 @@ void add_sample(CLI::App& app, Options& options) {
   const auto group = [](CLI::Option* option) { option->group("Sample"); };
   group(app.add_option("--prompt", options.prompt, "What the sample starts with, at least one byte"));
   group(app.add_option("--sample-length", options.sample.length, "Bytes to write")->check(between(0, 1000000)));
-  group(
-      app.add_option("--temperature", options.sample.temperature, "0 takes the likeliest byte")->check(between(0, 10)));
-  group(app.add_option("--top-k", options.sample.top_k, "Choose among so many of the likeliest bytes; 0: all")
+  auto& sampling = options.sample.sampling;
+  group(app.add_option("--temperature", sampling.temperature, "0 takes the likeliest byte")->check(between(0, 10)));
+  group(app.add_option("--top-k", sampling.top_k, "Choose among so many of the likeliest bytes; 0: all")
             ->check(between(0, 256)));
 }
 

@@ -23,7 +23,7 @@ struct Options {
                                      .warmup_steps = 50,
                                      .adamw = {.beta1 = 0.9, .beta2 = 0.98, .epsilon = 1e-8, .weight_decay = 0.1}};
   std::string prompt = "template<typename ";
-  plinth::GenerateOptions sample = {.length = 600, .temperature = 0.7, .top_k = 40};
+  plinth::GenerateOptions sample = {.length = 600, .sampling = {.temperature = 0.7, .top_k = 40}};
 };
 
 /// Reads the command line into the options. Returns nothing to go on, else the exit code: 0 after --help and

@@ -85,7 +85,7 @@ std::vector<double> train_and_generate(const DecoderConfig& config) {
     const auto values = x.to_vector();
     all.insert(all.end(), values.begin(), values.end());
   });
-  for (const std::int32_t token : generate(model, {1, 2, 3}, {.length = 20, .temperature = 0.8})) all.push_back(token);
+  for (const std::int32_t token : generate(model, {1, 2, 3}, {.length = 20, .sampling = {.temperature = 0.8}})) all.push_back(token);
   return all;
 }
 

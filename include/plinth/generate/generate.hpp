@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: MIT
 // Text generation over token ids.
+// T sequence, C channels, V vocabulary.
 #pragma once
 
 #include <algorithm>
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <vector>
 
+#include <plinth/attention/cache.hpp>
 #include <plinth/generate/sample.hpp>
 #include <plinth/ops/shape.hpp>
 
@@ -15,32 +18,79 @@ namespace plinth {
 /// How many tokens to write and how to choose them. Token i is a function of (seed, i) and the logits.
 struct GenerateOptions {
   std::int64_t length = 100;
-  double temperature = 1;
-  std::int64_t top_k = 0;
+  SamplingOptions sampling = {};
   std::uint64_t seed = 1;
+  /// Called with each new token.
+  std::function<void(std::int32_t)> on_token = {};
+  /// Called with all tokens, the prompt among them, after each new one: true ends the generation.
+  std::function<bool(std::span<const std::int32_t>)> stop = {};
 };
 
-/// The prompt and `length` tokens after it; the model sees the last `context` tokens of both.
-/// Throws ArgumentError for an empty prompt, a token outside the vocabulary or options out of range.
+namespace detail {
+
+/// A model that can leave out what a cache holds, and compute the logits of some positions alone.
 template <class M>
-std::vector<std::int32_t> generate(const M& model, std::vector<std::int32_t> tokens, const GenerateOptions& options = {}) {
+concept CachedModel = requires(const M& model, const Tensor<std::int32_t, typename M::device>& tokens,
+                               KeyValueCache<typename M::element, typename M::device>* cache) {
+  model.logits(model.hidden_states(tokens, {}, cache));
+};
+
+/// What a model says of the token behind a sequence, which grows at its end or loses tokens at its beginning.
+template <class M>
+class NextToken {
+ public:
+  using T = typename M::element;
   using D = typename M::device;
+
+  explicit NextToken(const M& model) : model_(model), cache_(1, model.config.context) {}
+
+  /// The logits (V) behind tokens [begin, tokens.size()).
+  std::vector<T> logits(std::span<const std::int32_t> tokens, std::int64_t begin) {
+    if (begin != begin_) cache_.clear();
+    begin_ = begin;
+    const auto fresh = tokens.subspan(static_cast<std::size_t>(begin + cache_.longest()));
+    const auto count = static_cast<std::int64_t>(fresh.size());
+    const Tensor<std::int32_t, D> input({1, count}, fresh);
+    if constexpr (CachedModel<M>)
+      return model_.logits(slice(model_.hidden_states(input, {}, &cache_), 1, count - 1, count)).to_vector();
+    else
+      return slice(model_(input), 1, count - 1, count).to_vector();
+  }
+
+ private:
+  const M& model_;
+  KeyValueCache<T, D> cache_;
+  std::int64_t begin_ = 0;
+};
+
+}  // namespace detail
+
+/// The prompt and up to `length` tokens after it. The model sees the last tokens of both: when they fill its context,
+/// the older half of it is dropped, so that most tokens cost one step of a cached model. Throws ArgumentError for an
+/// empty prompt, a token outside the vocabulary or options out of range.
+template <class M>
+std::vector<std::int32_t> generate(const M& model, std::vector<std::int32_t> tokens,
+                                   const GenerateOptions& options = {}) {
+  using T = typename M::element;
   detail::require<ArgumentError>(!tokens.empty(), "generate: the prompt has no token to start from");
   for (const std::int32_t token : tokens)  // all of them: the model sees only the last ones
     detail::require<ArgumentError>(token >= 0 && token < model.config.vocabulary, "generate: token ", token,
                                    " is outside [0, ", model.config.vocabulary, ")");
   detail::require<ArgumentError>(options.length >= 0, "generate: length ", options.length, " is negative");
-  const SamplingOptions sampling{options.temperature, options.top_k};
-  detail::check(sampling);
+  detail::check(options.sampling);
   const NoGradient no_gradient;
   const RandomStream stream{options.seed, RandomPurpose::sample, 0};
+  const std::int64_t context = model.config.context;
+  const auto size = [&] { return static_cast<std::int64_t>(tokens.size()); };
+  std::int64_t begin = std::max<std::int64_t>(0, size() - context);  // of what the model sees
+  detail::NextToken<M> next(model);
   for (std::int64_t i = 0; i < options.length; ++i) {
-    const auto seen = std::min(static_cast<std::int64_t>(tokens.size()), model.config.context);
-    const std::span<const std::int32_t> window(tokens.end() - seen, tokens.end());
-    const auto logits = model(Tensor<std::int32_t, D>({1, seen}, window));    // (1, T, V)
-    const auto last = slice(logits, 1, seen - 1, seen).to_vector();           // (V)
+    if (size() - begin > context) begin += (context + 1) / 2;
+    const auto logits = next.logits(tokens, begin);  // (V)
     const double uniform = stream.uniform(static_cast<std::uint64_t>(i));
-    tokens.push_back(sample<typename M::element>(last, sampling, uniform));
+    tokens.push_back(sample<T>(logits, options.sampling, uniform, tokens));
+    if (options.on_token) options.on_token(tokens.back());
+    if (options.stop && options.stop(tokens)) break;
   }
   return tokens;
 }

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
 // Choosing the next token from logits.
+// V vocabulary.
 #pragma once
 
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <numeric>
 #include <span>
 #include <vector>
@@ -14,10 +15,28 @@
 
 namespace plinth {
 
-/// How to choose. temperature 0 takes the most likely token; top_k 0 keeps all tokens.
+/// How to choose: the repetition penalty changes the logits, temperature makes them probabilities, and each further
+/// field drops tokens from what those before it left. transformers: the LogitsProcessors of the same names.
 struct SamplingOptions {
+  /// Probabilities are softmax(logits / temperature); 0 takes the most likely token.
   double temperature = 1;
+  /// Keeps the k most likely tokens; 0: all. Fan et al. 2018 (arXiv:1805.04833), section 5.4.
   std::int64_t top_k = 0;
+  /// Keeps the fewest of the most likely tokens that together are at least this probable; 1: all.
+  /// Holtzman et al. 2019 (arXiv:1904.09751), section 3.1.
+  double top_p = 1;
+  /// Keeps the tokens at least this many times as probable as the most likely one; 0: all.
+  /// Nguyen et al. 2024 (arXiv:2407.01082), section 3.
+  double min_p = 0;
+  /// Divides positive logits of tokens already seen, and multiplies negative ones; 1: no penalty.
+  /// Keskar et al. 2019 (arXiv:1909.05858), section 4.1, for logits of both signs.
+  double repetition_penalty = 1;
+};
+
+/// A token that may come next.
+struct Candidate {
+  std::int32_t token;
+  double probability;
 };
 
 namespace detail {
@@ -27,35 +46,77 @@ inline void check(const SamplingOptions& options) {
   require<ArgumentError>(options.temperature >= 0 && std::isfinite(options.temperature), "sample: temperature ",
                          options.temperature, " is not a number >= 0");
   require<ArgumentError>(options.top_k >= 0, "sample: top_k ", options.top_k, " is negative");
+  require<ArgumentError>(options.top_p >= 0 && options.top_p <= 1, "sample: top_p ", options.top_p,
+                         " is outside [0, 1]");
+  require<ArgumentError>(options.min_p >= 0 && options.min_p <= 1, "sample: min_p ", options.min_p,
+                         " is outside [0, 1]");
+  require<ArgumentError>(options.repetition_penalty > 0 && std::isfinite(options.repetition_penalty),
+                         "sample: repetition_penalty ", options.repetition_penalty, " is not a number > 0");
+}
+
+/// The logits in double, those of tokens already seen made less likely.
+template <class T>
+std::vector<double> penalised(std::span<const T> logits, double penalty, std::span<const std::int32_t> seen) {
+  std::vector<double> values(logits.begin(), logits.end());
+  for (std::size_t id = 0; id < values.size(); ++id)
+    require<ArgumentError>(!std::isnan(values[id]), "sample: the logit of token ", id, " is not a number");
+  if (penalty == 1) return values;
+  std::vector<bool> done(values.size());
+  for (const std::int32_t token : seen) {
+    require<ArgumentError>(token >= 0 && token < static_cast<std::int64_t>(values.size()), "sample: token ", token,
+                           " is outside [0, ", values.size(), ")");
+    const auto id = static_cast<std::size_t>(token);
+    if (!done[id]) values[id] = values[id] < 0 ? values[id] * penalty : values[id] / penalty;
+    done[id] = true;
+  }
+  return values;
 }
 
 }  // namespace detail
 
-/// Draws a token with probability proportional to exp(logit / temperature) among the top_k largest logits, by the
-/// number `uniform` in [0, 1). Equal logits are ordered by token id. Throws ArgumentError for options out of range or
-/// logits without a finite maximum.
+/// The tokens that may follow, with their probabilities, the most likely first and equal ones by token id. `seen` are
+/// the tokens of the repetition penalty. Throws ArgumentError for options out of range or logits (V) without a finite
+/// maximum.
 template <class T>
-std::int32_t sample(std::span<const T> logits, const SamplingOptions& options, double uniform) {
+std::vector<Candidate> candidates(std::span<const T> logits, const SamplingOptions& options,
+                                  std::span<const std::int32_t> seen = {}) {
   detail::check(options);
-  std::vector<std::int32_t> order(logits.size());
+  const auto values = detail::penalised(logits, options.repetition_penalty, seen);
+  const auto value = [&](std::int32_t id) { return values[static_cast<std::size_t>(id)]; };
+  std::vector<std::int32_t> order(values.size());
   std::iota(order.begin(), order.end(), 0);
-  const auto value = [&](std::int32_t id) { return static_cast<double>(logits[static_cast<std::size_t>(id)]); };
-  for (const std::int32_t id : order)
-    detail::require<ArgumentError>(!std::isnan(value(id)), "sample: the logit of token ", id, " is not a number");
-  const auto larger = [&](std::int32_t a, std::int32_t b) { return value(a) != value(b) ? value(a) > value(b) : a < b; };
+  const auto larger = [&](std::int32_t a, std::int32_t b) {
+    return value(a) != value(b) ? value(a) > value(b) : a < b;
+  };
   const auto size = static_cast<std::int64_t>(order.size());
   const std::int64_t kept = options.temperature == 0 ? 1 : options.top_k == 0 ? size : std::min(options.top_k, size);
   std::partial_sort(order.begin(), order.begin() + std::min(kept, size), order.end(), larger);
   detail::require<ArgumentError>(size > 0 && std::isfinite(value(order[0])), "sample: no finite largest logit");
-  order.resize(static_cast<std::size_t>(kept));
-  if (kept == 1) return order[0];
+  if (kept == 1) return {{order[0], 1}};
 
-  std::vector<double> weights;
-  for (const std::int32_t id : order) weights.push_back(std::exp((value(id) - value(order[0])) / options.temperature));
-  double left = uniform * std::accumulate(weights.begin(), weights.end(), 0.0);
-  for (std::size_t i = 0; i < order.size(); ++i)
-    if ((left -= weights[i]) < 0) return order[i];
-  return order[0];  // rounding left nothing: the most likely
+  std::vector<Candidate> result;
+  double all = 0, total = 0;
+  for (std::size_t i = 0; i < static_cast<std::size_t>(kept); ++i) {  // weights: 1 for the most likely
+    result.push_back({order[i], std::exp((value(order[i]) - value(order[0])) / options.temperature)});
+    all += result[i].probability;
+  }
+  std::size_t count = 0;
+  while (count < result.size() && (count == 0 || ((options.top_p == 1 || total < options.top_p * all) &&
+                                                  result[count].probability >= options.min_p)))
+    total += result[count++].probability;
+  result.resize(count);
+  for (Candidate& candidate : result) candidate.probability /= total;
+  return result;
+}
+
+/// Draws one of the candidates by the number `uniform` in [0, 1). Throws as candidates does.
+template <class T>
+std::int32_t sample(std::span<const T> logits, const SamplingOptions& options, double uniform,
+                    std::span<const std::int32_t> seen = {}) {
+  const auto all = candidates(logits, options, seen);
+  for (const auto& [token, probability] : all)
+    if ((uniform -= probability) < 0) return token;
+  return all[0].token;  // rounding left nothing: the most likely
 }
 
 }  // namespace plinth

@@ -44,8 +44,8 @@ struct ProbabilitiesAgain {
 template <class T>
 class AttentionBackward {
   using A = accumulator_t<T>;
-  static constexpr std::int64_t tiles_of_queries = 8,
-                                tiles_of_few_queries = 2;  // few: a sequence of up to one block of keys
+  static constexpr std::int64_t tiles_of_queries = 8;
+  static constexpr std::int64_t tiles_of_few_queries = 2;  // of a sequence of up to one block of keys
 
  public:
   struct Operands {
@@ -137,14 +137,9 @@ class AttentionBackward {
       };
       scores(mine.query, mine.turned_key, mine.scores);
       scores(mine.doutput, mine.turned_value, mine.dscores);
-      run_job(set_, ProbabilitiesAgain<A>{mine.scores,
-                                          mine.dscores,
-                                          blocks_.score_row,
-                                          count,
-                                          columns,
-                                          {visible, i, j},
-                                          mine.log_sum_exp,
-                                          mine.delta});
+      const VisibleColumns seen{visible, i, j};
+      run_job(set_, ProbabilitiesAgain<A>{mine.scores, mine.dscores, blocks_.score_row, count, columns, seen,
+                                          mine.log_sum_exp, mine.delta});
       const auto gather = [&](const A* left, const A* right, A* to) {
         multiply_panels(set_, blocks_.tile, keys, blocks_.head_size, count, {left, 1, blocks_.score_row}, right, count,
                         to + j * blocks_.head_size, blocks_.head_size, true);
