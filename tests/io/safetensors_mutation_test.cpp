@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 // Safetensors files with random changes: each is read or refused by a typed error, and nothing else happens.
-#include <algorithm>
 #include <cstdint>
 #include <cstring>
 #include <filesystem>
@@ -12,6 +11,7 @@
 
 #include "catch.hpp"
 #include "io/files.hpp"
+#include "io/mutation.hpp"
 
 using namespace plinth;
 
@@ -22,26 +22,6 @@ std::uint64_t header_length(const std::string& file) {
   std::uint64_t length;
   std::memcpy(&length, file.data(), sizeof length);
   return length;
-}
-
-/// The file with one to three changes in its first `reach` bytes: a bit turned, a byte replaced by one that means
-/// something in JSON, a digit by another, two places swapped, a piece copied to another place or cut out.
-std::string mutated(std::string file, std::size_t reach, std::mt19937& random) {
-  const auto below = [&](std::size_t limit) { return random() % limit; };
-  const std::string telling = "{}[]\",:0123456789-.eE+\\u \nnullF3246ab\x7f\xff";
-  for (std::size_t changes = 1 + below(3); changes > 0; --changes) {
-    const std::size_t limit = std::min(reach, file.size()), at = below(limit), from = below(limit), size = 1 + below(30);
-    switch (below(6)) {
-      case 0: file[at] = static_cast<char>(file[at] ^ (1 << below(8))); break;
-      case 1: file[at] = telling[below(telling.size())]; break;
-      case 2: std::swap(file[at], file[from]); break;
-      case 3: file.insert(at, file.substr(from, size)); break;
-      case 4: file.erase(at, size); break;
-      default:
-        if (const auto i = file.find_first_of("0123456789", at); i < limit) file[i] = "0123456789"[below(10)];
-    }
-  }
-  return file;
 }
 
 /// Reads all that the file has. Whether it was refused before a tensor was read.
@@ -71,7 +51,7 @@ int refused_of(int count, const std::string& file, bool length_too, std::uint32_
   std::mt19937 random(seed);
   int refusals = 0;
   for (int i = 0; i < count; ++i) {
-    std::string changed = mutated(file, 8 + header_length(file), random);
+    std::string changed = files::mutated(file, 8 + header_length(file), random);
     if (!length_too) {  // the header is as long as it says, so that more than its length is looked at
       const std::uint64_t length = header_length(file) + changed.size() - file.size();
       std::memcpy(changed.data(), &length, sizeof length);

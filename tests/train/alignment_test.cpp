@@ -6,11 +6,11 @@
 #include <string>
 #include <vector>
 
+#include <plinth/io/sha256.hpp>
 #include <plinth/plinth.hpp>
 
 #include "catch.hpp"
 #include "kernels/numbers.hpp"
-#include "sha256.hpp"
 
 using namespace plinth;
 

@@ -4,12 +4,12 @@
 #include <string>
 #include <vector>
 
+#include <plinth/io/sha256.hpp>
 #include <plinth/models/decoder.hpp>
 #include <plinth/train/trainer.hpp>
 
 #include "catch.hpp"
 #include "kernels/numbers.hpp"
-#include "sha256.hpp"
 #include "threads.hpp"
 
 using namespace plinth;

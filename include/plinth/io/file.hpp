@@ -2,34 +2,16 @@
 // Files whose every system call is checked: reading at an offset, and replacing a file in one step or not at all.
 #pragma once
 
-#include <fcntl.h>
-#include <sys/file.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include <cerrno>
+#include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <filesystem>
 #include <span>
 #include <string>
 #include <utility>
 
-#include <plinth/tensor/error.hpp>
+#include <plinth/io/file_calls.hpp>
 
 namespace plinth::detail {
-
-[[noreturn]] inline void throw_io_error(const std::filesystem::path& file, const char* action, int error = errno) {
-  throw IoError(join(file.string(), ": cannot ", action, ": ", std::strerror(error)));
-}
-
-/// Calls a system function again as long as a signal interrupts it.
-template <class F>
-auto uninterrupted(F&& call) {
-  auto result = call();
-  while (result < 0 && errno == EINTR) result = call();
-  return result;
-}
 
 /// Owns a file descriptor.
 class Descriptor {
@@ -43,8 +25,8 @@ class Descriptor {
   ~Descriptor() { close(); }
 
   int number() const { return number_; }
-  /// Whether the system reported no error, such as a late one of a network disk.
-  bool close() { return number_ < 0 || ::close(std::exchange(number_, -1)) == 0; }
+  /// Whether the system reported no error, such as a late one of a network disk. A signal is none: it is closed.
+  bool close() { return number_ < 0 || file_calls.close(std::exchange(number_, -1)) == 0 || errno == EINTR; }
 
  private:
   int number_;
@@ -86,6 +68,51 @@ class InputFile {
   std::uint64_t size_ = 0;
 };
 
+/// A file open for writing.
+class OutputFile {
+ public:
+  OutputFile() = default;
+  /// `flags` are those of open(2) beside O_WRONLY and O_CREAT. Throws IoError when it cannot be created.
+  OutputFile(const std::filesystem::path& file, int flags) : path_(file) {
+    const int all = O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | flags;
+    file_ = Descriptor(uninterrupted([&] { return file_calls.open(path_.c_str(), all, 0666); }));
+    if (file_.number() < 0) throw_io_error(path_, "create");
+  }
+
+  /// Appends. Throws IoError, as when the disk is full.
+  void write(std::span<const std::byte> bytes) {
+    while (!bytes.empty()) {
+      const auto count = uninterrupted([&] { return file_calls.write(file_.number(), bytes.data(), bytes.size()); });
+      if (count < 0) throw_io_error(path_, "write");
+      bytes = bytes.subspan(static_cast<std::size_t>(count));
+    }
+  }
+
+  /// Everything written is on the disk when this returns. Throws IoError.
+  void flush() {
+    if (uninterrupted([&] { return file_calls.fsync(file_.number()); }) != 0) throw_io_error(path_, "flush to disk");
+  }
+  /// Throws IoError.
+  void close() {
+    if (!file_.close()) throw_io_error(path_, "close");
+  }
+  /// The descriptor's number, -1 when it is closed.
+  int number() const { return file_.number(); }
+
+ private:
+  std::filesystem::path path_;
+  Descriptor file_;
+};
+
+/// Makes what was created, renamed or removed in a folder outlast a loss of power. Throws IoError.
+inline void flush_folder(const std::filesystem::path& folder) {
+  const char* name = folder.empty() ? "." : folder.c_str();
+  Descriptor opened(uninterrupted([&] { return file_calls.open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0); }));
+  if (opened.number() < 0) throw_io_error(name, "open");
+  if (uninterrupted([&] { return file_calls.fsync(opened.number()); }) != 0) throw_io_error(name, "flush to disk");
+  if (!opened.close()) throw_io_error(name, "close");
+}
+
 /// A file that takes its name only when it is complete and on the disk: until commit() the name keeps what it had, also
 /// when the process is killed or the power fails. It grows as "<name>.tmp" in the same folder; what a killed process
 /// left there is overwritten, and only one writer at a time is let in. A symbolic link is replaced, not followed.
@@ -96,14 +123,12 @@ class FileReplacement {
     struct ::stat old;
     require<IoError>(::stat(path_.c_str(), &old) != 0 || S_ISREG(old.st_mode), path_.string(), ": is not a regular file");
     do {
-      file_ = Descriptor(uninterrupted([&] {
-        return ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0666);
-      }));
-      if (file_.number() < 0) throw_io_error(temporary_, "create");
-      if (uninterrupted([&] { return ::flock(file_.number(), LOCK_EX | LOCK_NB); }) != 0 && errno == EWOULDBLOCK)
+      file_ = OutputFile(temporary_, 0);
+      if (uninterrupted([&] { return file_calls.flock(file_.number(), LOCK_EX | LOCK_NB); }) != 0 &&
+          errno == EWOULDBLOCK)
         throw_io_error(temporary_, "lock, somebody else is writing it");
     } while (!still_named());
-    if (uninterrupted([&] { return ::ftruncate(file_.number(), 0); }) != 0) {
+    if (uninterrupted([&] { return file_calls.ftruncate(file_.number(), 0); }) != 0) {
       const int error = errno;
       discard();
       throw_io_error(temporary_, "empty", error);
@@ -116,25 +141,15 @@ class FileReplacement {
   }
 
   /// Appends. Throws IoError, as when the disk is full.
-  void write(std::span<const std::byte> bytes) {
-    while (!bytes.empty()) {
-      const auto count = uninterrupted([&] { return ::write(file_.number(), bytes.data(), bytes.size()); });
-      if (count < 0) throw_io_error(temporary_, "write");
-      bytes = bytes.subspan(static_cast<std::size_t>(count));
-    }
-  }
+  void write(std::span<const std::byte> bytes) { file_.write(bytes); }
 
   /// Takes the name. Throws IoError; then the name keeps what it had, unless the folder alone could not be flushed.
   void commit() {
-    if (uninterrupted([&] { return ::fsync(file_.number()); }) != 0) throw_io_error(temporary_, "flush to disk");
+    file_.flush();
     // Still open, so that nobody else gets the lock before the temporary name is free.
-    if (::rename(temporary_.c_str(), path_.c_str()) != 0) throw_io_error(path_, "replace");
-    if (!file_.close()) throw_io_error(path_, "close");
-    const auto folder = path_.has_parent_path() ? path_.parent_path() : std::filesystem::path(".");
-    Descriptor opened(uninterrupted([&] { return ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); }));
-    if (opened.number() < 0) throw_io_error(folder, "open");
-    if (uninterrupted([&] { return ::fsync(opened.number()); }) != 0) throw_io_error(folder, "flush to disk");
-    if (!opened.close()) throw_io_error(folder, "close");
+    if (file_calls.rename(temporary_.c_str(), path_.c_str()) != 0) throw_io_error(path_, "replace");
+    file_.close();
+    flush_folder(path_.parent_path());
   }
 
  private:
@@ -145,12 +160,12 @@ class FileReplacement {
            ours.st_dev == named.st_dev && ours.st_ino == named.st_ino;
   }
   void discard() {
-    ::unlink(temporary_.c_str());
-    file_.close();
+    file_calls.unlink(temporary_.c_str());
+    file_ = OutputFile();
   }
 
   std::filesystem::path path_, temporary_;
-  Descriptor file_;
+  OutputFile file_;
 };
 
 }  // namespace plinth::detail

@@ -8,7 +8,6 @@
 #include <iterator>
 #include <limits>
 #include <map>
-#include <ostream>
 #include <set>
 #include <sstream>
 #include <string>
@@ -19,6 +18,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include <plinth/io/json.hpp>
 #include <plinth/io/safetensors_type.hpp>
 #include <plinth/tensor/error.hpp>
 
@@ -38,18 +38,6 @@ struct SafetensorsEntry {
 struct SafetensorsHeader {
   std::vector<SafetensorsEntry> tensors;  // in the order of their bytes
   std::map<std::string, std::string> metadata;
-};
-
-/// Prints a name from a file as it may stand in a message: in quotes, escaped, cut where long.
-struct Quoted {
-  std::string_view name;
-
-  friend std::ostream& operator<<(std::ostream& stream, const Quoted& quoted) {
-    constexpr std::size_t longest = 120;
-    const nlohmann::json text(quoted.name.substr(0, longest));
-    stream << text.dump(-1, ' ', true, nlohmann::json::error_handler_t::replace);
-    return quoted.name.size() > longest ? stream << "..." : stream;
-  }
 };
 
 /// Takes the JSON text piece by piece, never as a tree, and refuses the first piece that does not belong.
@@ -131,7 +119,7 @@ class SafetensorsHeaderReader final : public nlohmann::json_sax<nlohmann::json> 
     return key == "data_offsets" ? Field::offsets : Field::unknown;
   }
   bool in_metadata() const { return name_ == metadata_key; }
-  void enter() { require<FormatError>(++depth_ <= 64, "nested deeper than 64"); }
+  void enter() { require<FormatError>(++depth_ <= deepest_json, "nested deeper than ", deepest_json); }
   /// Fields of a tensor that the format does not know are passed over, as the reference does it; nothing else is.
   bool refuse(const char* what) const {
     require<FormatError>(depth_ > 1 && field_ == Field::unknown, what, " is out of place near key ", Quoted{name_});
@@ -182,8 +170,7 @@ inline void check_layout(const std::vector<SafetensorsEntry>& tensors, std::uint
 inline SafetensorsHeader parse_safetensors_header(std::string_view text, std::uint64_t data_size) {
   const auto first = text.find_first_not_of(" \t\r\n");
   require<FormatError>(first != std::string_view::npos && text[first] == '{', "does not begin with {");
-  // The JSON library takes a zero byte for the end.
-  require<FormatError>(text.find('\0') == std::string_view::npos, "not valid JSON: contains a zero byte");
+  require_no_zero_byte(text);
   SafetensorsHeaderReader reader;
   nlohmann::json::sax_parse(text.begin(), text.end(), &reader);
   auto& tensors = reader.header.tensors;

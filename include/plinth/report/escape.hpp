@@ -4,28 +4,21 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <cstdint>
 #include <string>
 #include <string_view>
 
+#include <plinth/train/utf8.hpp>
+
 namespace plinth::detail {
 
-/// The length of the character (RFC 3629) that text begins with; 0 when it is not valid UTF-8 or no XML document may
-/// contain it (XML 1.0, section 2.2).
+/// The length of the UTF-8 character that text begins with; 0 when there is none or no XML document may contain it: a
+/// control character but tab and line breaks, U+FFFE and U+FFFF (XML 1.0, section 2.2).
 inline std::size_t xml_character(std::string_view text) {
-  const auto byte = [&](std::size_t i) { return static_cast<std::uint32_t>(static_cast<unsigned char>(text[i])); };
-  const std::uint32_t first = byte(0);
-  if (first < 0x80) return first >= 0x20 || first == '\t' || first == '\n' || first == '\r' ? 1 : 0;
-  const std::size_t length = first >= 0xF0 ? 4 : first >= 0xE0 ? 3 : 2;
-  if (first < 0xC2 || first > 0xF4 || text.size() < length) return 0;
-  std::uint32_t code = first & (0x7Fu >> length);
-  for (std::size_t i = 1; i < length; ++i) {
-    if ((byte(i) & 0xC0) != 0x80) return 0;
-    code = code << 6 | (byte(i) & 0x3F);
-  }
-  const std::uint32_t least = length == 2 ? 0x80 : length == 3 ? 0x800 : 0x10000;
-  const bool surrogate = code >= 0xD800 && code < 0xE000;
-  return code >= least && code <= 0x10FFFF && !surrogate && code != 0xFFFE && code != 0xFFFF ? length : 0;
+  const std::size_t length = utf8_length(text);
+  const std::string_view character = text.substr(0, length);
+  const bool blank = character == "\t" || character == "\n" || character == "\r";
+  const bool control = length == 1 && static_cast<unsigned char>(text[0]) < 0x20 && !blank;
+  return control || character == "\xEF\xBF\xBE" || character == "\xEF\xBF\xBF" ? 0 : length;
 }
 
 /// Takes the first character off a text; empty when xml_character refuses it, which takes one byte off.

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include <plinth/tensor/error.hpp>
+#include <plinth/train/utf8.hpp>
 
 namespace plinth {
 
@@ -70,18 +71,10 @@ class CharacterVocabulary {
   }
 
  private:
-  /// The character at `at`, which moves behind it. Refuses truncated, overlong, surrogate and too large forms
-  /// (RFC 3629).
+  /// The character at `at`, which moves behind it.
   static std::string next(std::string_view text, std::size_t& at) {
-    const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(i < text.size() ? text[i] : 0); };
-    const unsigned first = byte(at), second = byte(at + 1);
-    const std::size_t length = first < 0x80 ? 1 : first >= 0xC2 && first < 0xE0 ? 2 : first >= 0xE0 && first < 0xF0 ? 3
-                               : first >= 0xF0 && first < 0xF5 ? 4 : 0;
-    bool good = length > 0 && at + length <= text.size();
-    for (std::size_t i = 1; i < length; ++i) good = good && (byte(at + i) & 0xC0) == 0x80;
-    good = good && !(first == 0xE0 && second < 0xA0) && !(first == 0xED && second >= 0xA0) &&
-           !(first == 0xF0 && second < 0x90) && !(first == 0xF4 && second >= 0x90);
-    detail::require<FormatError>(good, "character vocabulary: byte ", at, " is not valid UTF-8");
+    const std::size_t length = detail::utf8_length(text.substr(at));
+    detail::require<FormatError>(length > 0, "character vocabulary: byte ", at, " is not valid UTF-8");
     at += length;
     return std::string(text.substr(at - length, length));
   }

@@ -12,8 +12,9 @@
 
 namespace plinth {
 
-/// Makes the bytes the content of a file, replacing what it had. Throws IoError naming the file and the reason, also
-/// when the disk is full.
+/// Makes the bytes the content of a file, a device or a pipe, replacing what it had. The file is torn where the process
+/// dies in between; what must not be is saved by plinth::io. Throws IoError naming the file and the reason, also when
+/// the disk is full.
 inline void write_text(const std::string& file, std::string_view text) {
   std::FILE* const stream = std::fopen(file.c_str(), "wb");
   const auto fail = [&] { throw IoError(file + ": cannot be written: " + std::strerror(errno)); };

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// SHA-256, by which tests compare much data for equality of every bit. FIPS 180-4, sections 4.1.2, 5.1.1, 5.3.3 and 6.2.
+// SHA-256: tells whether every bit of much data is what it was. FIPS 180-4, sections 4.1.2, 5.1.1, 5.3.3 and 6.2.
 #pragma once
 
 #include <algorithm>
@@ -10,6 +10,9 @@
 #include <string>
 #include <vector>
 
+namespace plinth {
+
+/// Takes data in pieces of any size and gives its digest.  Python: hashlib.sha256.
 class Sha256 {
  public:
   void add(const void* data, std::size_t bytes) {
@@ -86,3 +89,5 @@ class Sha256 {
   std::uint8_t block_[64] = {};
   std::size_t filled_ = 0, length_ = 0;
 };
+
+}  // namespace plinth

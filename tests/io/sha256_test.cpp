@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
 // SHA-256 on the examples published by NIST with FIPS 180-4, and however the data is cut.
-#include "sha256.hpp"
+#include <plinth/io/sha256.hpp>
 
 #include <string>
 
 #include "catch.hpp"
+
+using namespace plinth;
 
 namespace {
 

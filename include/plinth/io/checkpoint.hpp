@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: MIT
+// Checkpoints of training runs: a run that is stopped at any step, or dies, goes on from its last one bit for bit.
+//
+// A checkpoint is a folder of three files, "step-250" in the folder of a run's checkpoints:
+//   model.safetensors      the parameters
+//   optimizer.safetensors  the optimiser's state, "<parameter>.<state>"
+//   manifest.json          format and library version, next step, seed, the optimiser's steps, the run's settings, and
+//                          size and SHA-256 of each file and of the manifest itself
+// Batches, dropout masks and learning rates are functions of seed, step and settings, so this is all of a run's state.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <string>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include <plinth/io/checkpoint_folder.hpp>
+#include <plinth/io/checkpoint_manifest.hpp>
+#include <plinth/io/safetensors.hpp>
+#include <plinth/train/trainer.hpp>
+
+namespace plinth {
+
+/// Saves a run as a new checkpoint in a folder, which is made where it is missing, and returns the checkpoint's path.
+/// `settings`, an object of numbers, booleans and strings, is what a run that goes on from here must be made with.
+///
+/// The checkpoint takes its name when all of it is on the disk: killed at any moment, the process leaves the
+/// checkpoints before it whole, and what it leaves of the new one is removed by the next save. Then the oldest ones are
+/// removed until `keep` are left. Throws ArgumentError when there is a whole checkpoint of this step, `keep` is 0 or
+/// the settings are of another form; IoError, as when the disk is full: then no checkpoint was lost, and the new one is
+/// there only if the very last flush or the removal of an old one failed.
+template <Module M, Module Optimizer>
+std::filesystem::path save_checkpoint(const std::filesystem::path& folder, const M& model, const Optimizer& optimizer,
+                                      const TrainerState& state, const nlohmann::json& settings, std::size_t keep = 3) {
+  detail::require<ArgumentError>(keep > 0, "checkpoint: keep is 0, must be positive");
+  detail::require<ArgumentError>(state.next_step >= 0, "checkpoint: next_step ", state.next_step, " is negative");
+  const std::vector<NamedTensor> tensors[] = {detail::named_parameters(model), detail::named_parameters(optimizer)};
+  return detail::write_checkpoint(folder, {state.next_step, optimizer.steps(), state.seed, settings, {}}, tensors,
+                                  keep);
+}
+
+/// A checkpoint every bit of which was found to be what it was when it was saved.
+class Checkpoint {
+ public:
+  /// Reads and checks all of it. Throws FormatError naming the file that is not what was saved; IoError.
+  explicit Checkpoint(std::filesystem::path folder)
+      : folder_(std::move(folder)), manifest_(detail::verified_manifest(folder_)) {}
+
+  const std::filesystem::path& path() const { return folder_; }
+  TrainerState state() const { return {manifest_.next_step, manifest_.seed}; }
+  const nlohmann::json& settings() const { return manifest_.settings; }
+
+  /// Makes the model and its optimiser what they were, and returns what the trainer is to be restored to.
+  /// Throws ArgumentError naming the first setting that differs, FormatError listing the parameters that are missing,
+  /// unexpected or of another shape; IoError; MemoryError. Then nothing was changed.
+  template <Module M, Module Optimizer>
+  TrainerState load(M& model, Optimizer& optimizer, const nlohmann::json& settings) const {
+    require_same(settings);
+    const SafetensorsFile parameters(folder_ / detail::checkpoint_files[0]),
+        state(folder_ / detail::checkpoint_files[1]);
+    auto copies = detail::parameter_copies(parameters, model);
+    for (auto& copy : detail::parameter_copies(state, optimizer)) copies.push_back(std::move(copy));
+    for (const auto& copy : copies) copy();
+    optimizer.set_steps(manifest_.optimizer_steps);
+    return this->state();
+  }
+
+ private:
+  void require_same(const nlohmann::json& settings) const {
+    detail::require_settings(settings);
+    const auto text = [](const nlohmann::json& object, const std::string& name) {
+      return object.contains(name) ? object[name].dump() : "not set";
+    };
+    nlohmann::json all = settings;
+    all.update(manifest_.settings);
+    for (const auto& [name, value] : all.items()) {
+      const std::string saved = text(manifest_.settings, name), given = text(settings, name);
+      detail::require<ArgumentError>(saved == given, folder_.string(), ": ", detail::Quoted{name}, " is ", saved,
+                                     " in the checkpoint but ", given, " here");
+    }
+  }
+
+  std::filesystem::path folder_;
+  detail::CheckpointManifest manifest_;
+};
+
+/// What was found in a folder of checkpoints.
+struct FoundCheckpoint {
+  std::optional<Checkpoint> checkpoint;  // none where there is none that is whole
+  std::vector<std::string> skipped;      // why each newer one was passed over, by name
+};
+
+/// The newest whole checkpoint in a folder; none also when there is no such folder. Throws IoError when the folder
+/// cannot be read.
+inline FoundCheckpoint latest_checkpoint(const std::filesystem::path& folder) {
+  FoundCheckpoint found;
+  std::error_code unknown;
+  if (!std::filesystem::exists(folder, unknown) && !unknown) return found;
+  for (const std::int64_t step : detail::checkpoint_steps(folder)) {
+    const auto path = folder / detail::checkpoint_name(step);
+    try {
+      Checkpoint checkpoint(path);
+      const std::int64_t saved = checkpoint.state().next_step;
+      detail::require<FormatError>(saved == step, path.string(), ": its manifest says step ", saved);
+      found.checkpoint = std::move(checkpoint);
+      return found;
+    } catch (const Error& error) {
+      found.skipped.push_back(error.what());
+    }
+  }
+  return found;
+}
+
+}  // namespace plinth
