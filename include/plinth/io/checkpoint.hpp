@@ -28,8 +28,26 @@
 
 namespace plinth {
 
+/// The options that decide a run's bits, but for the seed, which is part of its state. A program adds what else does:
+/// the data, and what of the model is not seen in the shapes of its parameters.
+inline nlohmann::json settings_of(const TrainerOptions& options) {
+  return {{"steps", options.steps},
+          {"batch", options.batch},
+          {"context", options.context},
+          {"accumulation", options.accumulation},
+          {"learning_rate", options.learning_rate},
+          {"final_learning_rate", options.final_learning_rate},
+          {"warmup_steps", options.warmup_steps},
+          {"beta1", options.adamw.beta1},
+          {"beta2", options.adamw.beta2},
+          {"epsilon", options.adamw.epsilon},
+          {"weight_decay", options.adamw.weight_decay},
+          {"clip_norm", options.clip_norm}};
+}
+
 /// Saves a run as a new checkpoint in a folder, which is made where it is missing, and returns the checkpoint's path.
-/// `settings`, an object of numbers, booleans and strings, is what a run that goes on from here must be made with.
+/// `settings`, an object of numbers, booleans and strings, is what a run that goes on from here must be made with:
+///   save_checkpoint(folder, model, trainer.optimizer(), trainer.state(), settings_of(options));
 ///
 /// The checkpoint takes its name when all of it is on the disk: killed at any moment, the process leaves the
 /// checkpoints before it whole, and what it leaves of the new one is removed by the next save. Then the oldest ones are
@@ -57,7 +75,8 @@ class Checkpoint {
   TrainerState state() const { return {manifest_.next_step, manifest_.seed}; }
   const nlohmann::json& settings() const { return manifest_.settings; }
 
-  /// Makes the model and its optimiser what they were, and returns what the trainer is to be restored to.
+  /// Makes the model and its optimiser what they were, and returns what the trainer is to be restored to:
+  ///   trainer.restore(checkpoint.load(model, trainer.optimizer(), settings_of(options)));
   /// Throws ArgumentError naming the first setting that differs, FormatError listing the parameters that are missing,
   /// unexpected or of another shape; IoError; MemoryError. Then nothing was changed.
   template <Module M, Module Optimizer>
