@@ -11,13 +11,13 @@
 
 #include <plinth/io/safetensors.hpp>
 #include <plinth/plinth.hpp>
-#include <plinth/report/line_plot.hpp>
 
 #include "byte_ngram.hpp"
 #include "interrupt.hpp"
 #include "options.hpp"
 #include "progress_line.hpp"
 #include "run_log.hpp"
+#include "run_report.hpp"
 #include "text_source.hpp"
 
 namespace {
@@ -75,27 +75,6 @@ NgramResult compare_ngrams(const SplitText& text) {
   return best;
 }
 
-/// Each value the mean of those before it, the last `window` of them counting most.
-std::vector<double> smoothed(const std::vector<double>& values, double window) {
-  std::vector<double> result;
-  double sum = 0, weight = 0;
-  for (const double value : values) {
-    sum = sum * (1 - 1 / window) + value;
-    weight = weight * (1 - 1 / window) + 1;
-    result.push_back(sum / weight);
-  }
-  return result;
-}
-
-void draw(const std::filesystem::path& file, const RunLog& log, const NgramResult& ngram) {
-  plinth::LinePlot plot{.title = "A GPT learns to write", .x_label = "training step", .y_label = "bits per byte"};
-  plot.series.push_back({"GPT, training text", log.training.steps, smoothed(log.training.values, 20)});
-  plot.series.push_back({"GPT, held-out text", log.held_out.steps, log.held_out.values});
-  plot.series.push_back(
-      {"best n-gram, held-out text", {0, log.training.steps.back()}, {ngram.bits_per_byte, ngram.bits_per_byte}, true});
-  plinth::write_svg(file, plot);
-}
-
 /// Throws IoError when the folder neither exists nor can be made.
 void make_folder(const std::filesystem::path& folder) {
   std::error_code error;
@@ -129,14 +108,15 @@ int run(const Options& options) {
   const plinth::ByteVocabulary vocabulary;
   const double gpt = bits(plinth::mean_loss(model, vocabulary.encode(text.held_out()), options.model.context));
   std::printf("  GPT, %3lld bytes of context %8.3f\n\n", static_cast<long long>(options.model.context), gpt);
-  draw(folder / "loss.svg", log, ngram);
 
   const auto written = plinth::generate(model, vocabulary.encode(options.prompt), options.sample);
   const std::string sample = vocabulary.decode(written) + '\n';
   plinth::write_text((folder / "samples.txt").string(), sample);
+  plinth::write_svg(folder / "loss.svg", loss_plot(log, ngram.bits_per_byte));
+  plinth::write_html(folder / "report.html", run_report(options.chosen, log, ngram.bits_per_byte, sample));
   std::fwrite(sample.data(), 1, sample.size(), stdout);
   if (std::fflush(stdout) != 0 || std::ferror(stdout)) throw plinth::IoError("standard output cannot be written");
-  std::fprintf(stderr, "log, loss curve, samples and weights are in %s\n", folder.c_str());
+  std::fprintf(stderr, "report, log, samples and weights are in %s\n", folder.c_str());
   return done;
 }
 

@@ -36,7 +36,7 @@ void add_data(CLI::App& app, Options& options) {
   app.add_option("--data", options.data, "Files or folders to learn from; without it Eigen's C++ headers")
       ->type_name("FILE...")
       ->default_str("");
-  app.add_option("--run-folder", options.run_folder, "Where log, loss curve, samples and weights go")
+  app.add_option("--run-folder", options.run_folder, "Where report, log, samples and weights go")
       ->type_name("FOLDER");
 }
 
@@ -92,6 +92,14 @@ void check_together(const Options& options) {
   refuse_if(options.run_folder.empty(), "--run-folder is empty: name a folder");
 }
 
+ChosenOptions chosen(const CLI::App& app) {
+  ChosenOptions result;
+  for (const CLI::Option* option : app.get_options([](const CLI::Option* each) { return each->get_type_size() > 0; }))
+    result.emplace_back(option->get_name(), option->count() > 0 ? CLI::detail::join(option->results(), " ")
+                                                                : option->get_default_str());
+  return result;
+}
+
 }  // namespace
 
 std::optional<int> parse_options(int argc, char** argv, Options& options) {
@@ -116,6 +124,7 @@ std::optional<int> parse_options(int argc, char** argv, Options& options) {
     return app.exit(error) == 0 ? 0 : 2;
   }
   options.training.warmup_steps = std::min(options.training.warmup_steps, options.training.steps);
+  options.chosen = chosen(app);
   options.model.seed = options.sample.seed = options.training.seed;
   return std::nullopt;
 }

@@ -4,11 +4,15 @@
 
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <plinth/generate/generate.hpp>
 #include <plinth/models/decoder_config.hpp>
 #include <plinth/train/trainer.hpp>
+
+/// The name of each option with its value, given or not.
+using ChosenOptions = std::vector<std::pair<std::string, std::string>>;
 
 struct Options {
   std::vector<std::string> data;
@@ -24,6 +28,7 @@ struct Options {
                                      .adamw = {.beta1 = 0.9, .beta2 = 0.98, .epsilon = 1e-8, .weight_decay = 0.1}};
   std::string prompt = "template<typename ";
   plinth::GenerateOptions sample = {.length = 600, .sampling = {.temperature = 0.7, .top_k = 40}};
+  ChosenOptions chosen;  // all of these, for the report
 };
 
 /// Reads the command line into the options. Returns nothing to go on, else the exit code: 0 after --help and

@@ -17,7 +17,7 @@
 /// Losses are computed in nats; people read bits.
 inline double bits(double nats) { return nats / std::numbers::ln2; }
 
-/// Values over steps, in bits per byte.
+/// Values over steps.
 struct Curve {
   std::vector<double> steps, values;
 
@@ -36,15 +36,18 @@ class RunLog {
   }
 
   /// Appends a line, which is in the file when the call returns. Throws IoError, as when the disk is full.
-  void write(std::int64_t step, double loss, double learning_rate, double gradient_norm) {
+  void write(std::int64_t step, double loss, double rate, double norm) {
     const int written = std::fprintf(
         file_.get(), "{\"step\": %lld, \"loss\": %.7g, \"learning_rate\": %.6g, \"gradient_norm\": %.6g}\n",
-        static_cast<long long>(step), loss, learning_rate, gradient_norm);
+        static_cast<long long>(step), loss, rate, norm);
     if (written < 0 || std::fflush(file_.get()) != 0) fail();
     training.add(step, bits(loss));
+    learning_rate.add(step, rate);
+    gradient_norm.add(step, norm);
   }
 
-  Curve training, held_out;
+  Curve training, held_out;  // losses, in bits per byte
+  Curve learning_rate, gradient_norm;
 
  private:
   [[noreturn]] void fail() const { throw plinth::IoError(name_ + ": cannot be written: " + std::strerror(errno)); }

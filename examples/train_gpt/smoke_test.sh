@@ -19,10 +19,11 @@ expect() {
 
 # It trains, compares and writes.
 expect 0 "weights are in run" --data text --run-folder run --steps 3 $tiny --prompt "line "
-for file in log.jsonl loss.svg model.safetensors samples.txt; do [ -s run/$file ] || fail "run/$file is missing"; done
+for file in log.jsonl loss.svg report.html model.safetensors samples.txt; do [ -s run/$file ] || fail "run/$file is missing"; done
 [ "$(wc -l < run/log.jsonl)" -eq 3 ] || fail "run/log.jsonl has not a line for each step"
 grep -q '"step": 3, "loss": [0-9.]*, "learning_rate": ' run/log.jsonl || fail "run/log.jsonl lacks the last step"
 grep -q "n-gram, 5 bytes of context" out && grep -q "GPT,  16 bytes of context" out || fail "no table"
+grep -q "<tr><th>--hidden</th><td>16</td></tr>" run/report.html || fail "run/report.html lacks an option"
 grep -q "^line " out && grep -q "^line " run/samples.txt || fail "no sample"
 
 # The same seed gives the same log.
