@@ -94,9 +94,11 @@ void check_together(const Options& options) {
 
 ChosenOptions chosen(const CLI::App& app) {
   ChosenOptions result;
-  for (const CLI::Option* option : app.get_options([](const CLI::Option* each) { return each->get_type_size() > 0; }))
-    result.emplace_back(option->get_name(), option->count() > 0 ? CLI::detail::join(option->results(), " ")
-                                                                : option->get_default_str());
+  for (const CLI::Option* option : app.get_options()) {
+    const bool given = option->count() > 0;
+    const std::string value = given ? CLI::detail::join(option->results(), " ") : option->get_default_str();
+    if (!value.empty()) result.emplace_back(option->get_name(), value);
+  }
   return result;
 }
 

@@ -11,7 +11,7 @@
 #include <plinth/models/decoder_config.hpp>
 #include <plinth/train/trainer.hpp>
 
-/// The name of each option with its value, given or not.
+/// The name of each option that has a value, given or not, and the value.
 using ChosenOptions = std::vector<std::pair<std::string, std::string>>;
 
 struct Options {
