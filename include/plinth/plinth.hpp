@@ -16,6 +16,7 @@
 #include <plinth/attention/mask.hpp>
 #include <plinth/attention/multi_head.hpp>
 #include <plinth/autograd/apply.hpp>
+#include <plinth/autograd/checkpoint.hpp>
 #include <plinth/autograd/gradcheck.hpp>
 #include <plinth/autograd/mode.hpp>
 #include <plinth/autograd/module.hpp>

@@ -65,13 +65,14 @@ struct OperationNode final : GradientNode<typename Output::element, typename Out
   }
   const char* name() const override { return Op::name; }
 
-  void run() override {
+  std::shared_ptr<Node> run() override {
     const Output dy = std::exchange(this->gradient, {});
     require<GradientError>(!done_, Op::name, ": backward ran twice over the same forward pass");
     done_ = true;
     send(dy, std::index_sequence_for<Inputs...>());
     op = Op();
     Node::release(this->inputs);
+    return nullptr;
   }
 
  private:

@@ -28,8 +28,9 @@ struct Node {
   Node& operator=(const Node&) = delete;
   virtual ~Node() { release(inputs); }
 
-  /// Sends the gathered gradient on to the inputs and forgets what was saved for it.
-  virtual void run() = 0;
+  /// Sends the gathered gradient on to the inputs and forgets what was saved for it. Returns a node made by that whose
+  /// history is yet to run, or null.
+  virtual std::shared_ptr<Node> run() = 0;
   /// Drops the gathered gradient.
   virtual void forget() = 0;
   virtual const char* name() const = 0;
@@ -88,9 +89,10 @@ struct GradientNode : Node {
 template <class T, class D>
 struct Leaf final : GradientNode<T, D> {
   /// After a backward pass the slot owns its memory, so that clipping may scale it in place.
-  void run() override {
+  std::shared_ptr<Node> run() override {
     if (!this->wanted) this->gradient = {};
     if (this->gradient.defined()) this->gradient = this->owned(std::move(this->gradient));
+    return nullptr;
   }
   const char* name() const override { return "leaf"; }
   bool is_leaf() const override { return true; }
@@ -153,18 +155,47 @@ Tensor<T, D> detach(const Tensor<T, D>& x) {
 
 namespace detail {
 
-/// Every operation that `root` depends on, latest first.
-inline std::vector<std::shared_ptr<Node>> history(const std::shared_ptr<Node>& root) {
-  std::vector<std::shared_ptr<Node>> found = {root};
-  std::unordered_set<const Node*> seen = {root.get()};
-  for (std::size_t i = 0; i < found.size(); ++i) {
-    const std::shared_ptr<Node> node = found[i];
-    for (const auto& input : node->inputs)
-      if (input && seen.insert(input.get()).second) found.push_back(input);
+/// A backward pass: the nodes that a result depends on, which run latest first, so that each has gathered its whole
+/// gradient before it runs. Nodes that come into being on the way, in a replay, take their place among the others.
+class BackwardPass {
+ public:
+  /// Runs the history of `root`. When a node throws, no node is left with a gradient.
+  void run(const std::shared_ptr<Node>& root) {
+    try {
+      add_history(root);
+      while (!waiting_.empty()) {
+        std::pop_heap(waiting_.begin(), waiting_.end(), earlier);
+        Node* const latest = waiting_.back();
+        waiting_.pop_back();
+        if (const auto made = latest->run()) add_history(made);
+      }
+    } catch (...) {
+      for (const auto& node : found_) node->forget();
+      throw;
+    }
   }
-  std::sort(found.begin(), found.end(), [](const auto& a, const auto& b) { return a->order > b->order; });
-  return found;
-}
+
+ private:
+  static bool earlier(const Node* a, const Node* b) { return a->order < b->order; }
+
+  void add_history(const std::shared_ptr<Node>& root) {
+    std::size_t next = found_.size();
+    const auto find = [&](const std::shared_ptr<Node>& node) {
+      if (node && seen_.insert(node.get()).second) found_.push_back(node);
+    };
+    find(root);
+    for (; next < found_.size(); ++next) {
+      Node* const node = found_[next].get();
+      for (const auto& input : node->inputs) find(input);
+      waiting_.push_back(node);
+      std::push_heap(waiting_.begin(), waiting_.end(), earlier);
+    }
+  }
+
+  std::vector<std::shared_ptr<Node>> found_;  // all of them, alive until the end
+  std::unordered_set<const Node*> seen_;
+  std::vector<Node*> waiting_;  // a heap, the latest on top
+};
 
 }  // namespace detail
 
@@ -179,15 +210,9 @@ void backward(const Tensor<T, D>& y, const Tensor<T, D>& seed) {
   detail::require<ShapeError>(seed.shape() == y.shape(), "backward: tensor ", y.shape(), " and seed ",
                               seed.shape(), " differ in shape");
   const NoGradient no_gradient;
-  auto root = detail::node_of(y);
+  const auto root = detail::node_of(y);
   root->receive(seed);
-  const auto nodes = detail::history(root);
-  try {
-    for (const auto& node : nodes) node->run();
-  } catch (...) {
-    for (const auto& node : nodes) node->forget();
-    throw;
-  }
+  detail::BackwardPass().run(root);
 }
 
 /// The same for a tensor with one element, with dy = 1.

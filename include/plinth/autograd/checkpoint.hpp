@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: MIT
+// Gradient checkpointing: what a function computed is forgotten and computed again when its gradient is wanted.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+
+#include <plinth/autograd/apply.hpp>
+
+namespace plinth {
+
+namespace detail {
+
+/// y = f(x...), of which only f and x are kept. Running it replays f onto the tape that is being run: the operations of
+/// the replay are the latest there, so they run next, and they send gradients to the same nodes, in the same order, as if
+/// they had been recorded at first.
+template <class F, class Output, class... Inputs>
+class CheckpointNode final : public GradientNode<typename Output::element, typename Output::device> {
+  using D = typename Output::device;
+
+ public:
+  CheckpointNode(const F& f, const Shape& shape, const Inputs&... x) : function_(f), shape_(shape), saved_(x...) {
+    (this->inputs.push_back(wanted_node(x)), ...);
+  }
+  const char* name() const override { return "checkpoint"; }
+
+  std::shared_ptr<Node> run() override {
+    Output dy = std::exchange(this->gradient, {});
+    require<GradientError>(function_.has_value(), "checkpoint: backward ran twice over the same forward pass");
+    const F function = *std::exchange(function_, std::nullopt);
+    const auto y = replay(function, std::index_sequence_for<Inputs...>());
+    require<GradientError>(y.shape() == shape_, "checkpoint: the function gave shape ", shape_, " and then ", y.shape());
+    saved_ = decltype(saved_)();
+    Node::release(this->inputs);
+    const auto made = wanted_node(y);
+    if (made) made->receive(std::move(dy));  // where there is none, nothing in f wanted a gradient
+    return made;
+  }
+
+ private:
+  template <std::size_t... I>
+  Output replay(const F& function, std::index_sequence<I...>) const {
+    const Recording record;
+    const TrainingScope<D> scope(key_);
+    return function(linked<I>()...);
+  }
+
+  /// Input I as it was, with the node its gradient goes to.
+  template <std::size_t I>
+  auto linked() const {
+    auto x = std::get<I>(saved_).get("checkpoint");
+    TensorAccess::link(x) = this->inputs[I];
+    return x;
+  }
+
+  std::optional<F> function_;
+  Shape shape_;
+  typename TrainingScope<D>::Key key_ = TrainingScope<D>::key();
+  std::tuple<Saved<typename Inputs::element, typename Inputs::device>...> saved_;
+};
+
+}  // namespace detail
+
+/// f(x...), a tensor computed from tensors, without what f would keep for backward: backward keeps the x alone and calls f
+/// again, in the TrainingScope of now. Memory for what lies between is needed for one such call at a time, for one more
+/// forward pass of time; gradients are bit for bit the same. f may use parameters, which gather gradients whether or not
+/// an x wants one, and call checkpoint itself. It is copied, must compute the same when called again, and what it refers to
+/// must live as long as the result; the result counts as one that needs a gradient.
+/// Chen, Xu, Zhang & Guestrin 2016 (arXiv:1604.06174), section 4.
+/// PyTorch: torch.utils.checkpoint.checkpoint(f, *x, use_reentrant=False).
+template <class F, class... Ts, class... Ds>
+auto checkpoint(const F& f, const Tensor<Ts, Ds>&... x) {
+  using Output = std::remove_cvref_t<decltype(f(x...))>;
+  if (!detail::recording) return f(x...);
+  Output y;
+  {
+    const NoGradient no_gradient;
+    y = detach(f(detach(x)...));
+  }
+  using Gradient = detail::GradientNode<typename Output::element, typename Output::device>;
+  using Node = detail::CheckpointNode<F, Output, Tensor<Ts, Ds>...>;
+  detail::TensorAccess::link(y) =
+      std::static_pointer_cast<void>(std::static_pointer_cast<Gradient>(std::make_shared<Node>(f, y.shape(), x...)));
+  return y;
+}
+
+}  // namespace plinth
