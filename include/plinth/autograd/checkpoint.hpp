@@ -2,12 +2,15 @@
 // Gradient checkpointing: what a function computed is forgotten and computed again when its gradient is wanted.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <tuple>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include <plinth/autograd/apply.hpp>
 
@@ -16,8 +19,8 @@ namespace plinth {
 namespace detail {
 
 /// y = f(x...), of which only f and x are kept. Running it replays f onto the tape that is being run: the operations of
-/// the replay are the latest there, so they run next, and they send gradients to the same nodes, in the same order, as if
-/// they had been recorded at first.
+/// the replay are the latest there, so they run next, and they send gradients to the same nodes, in the same order, as
+/// if they had been recorded at first.
 template <class F, class Output, class... Inputs>
 class CheckpointNode final : public GradientNode<typename Output::element, typename Output::device> {
   using D = typename Output::device;
@@ -33,7 +36,8 @@ class CheckpointNode final : public GradientNode<typename Output::element, typen
     require<GradientError>(function_.has_value(), "checkpoint: backward ran twice over the same forward pass");
     const F function = *std::exchange(function_, std::nullopt);
     const auto y = replay(function, std::index_sequence_for<Inputs...>());
-    require<GradientError>(y.shape() == shape_, "checkpoint: the function gave shape ", shape_, " and then ", y.shape());
+    require<GradientError>(y.shape() == shape_, "checkpoint: the function gave shape ", shape_, " and then ",
+                           y.shape());
     saved_ = decltype(saved_)();
     Node::release(this->inputs);
     const auto made = wanted_node(y);
@@ -65,13 +69,13 @@ class CheckpointNode final : public GradientNode<typename Output::element, typen
 
 }  // namespace detail
 
-/// f(x...), a tensor computed from tensors, without what f would keep for backward: backward keeps the x alone and calls f
-/// again, in the TrainingScope of now. Memory for what lies between is needed for one such call at a time, for one more
-/// forward pass of time; gradients are bit for bit the same. f may use parameters, which gather gradients whether or not
-/// an x wants one, and call checkpoint itself. It is copied, must compute the same when called again, and what it refers to
-/// must live as long as the result; the result counts as one that needs a gradient.
-/// Chen, Xu, Zhang & Guestrin 2016 (arXiv:1604.06174), section 4.
-/// PyTorch: torch.utils.checkpoint.checkpoint(f, *x, use_reentrant=False).
+/// f(x...), a tensor computed from tensors, without what f would keep for backward: backward keeps the x alone and
+/// calls f again, in the TrainingScope of now. Memory for what lies between is needed for one such call at a time, for
+/// one more forward pass of time; gradients are bit for bit the same. f may use parameters, which gather gradients
+/// whether or not an x wants one, and call checkpoint itself. It is copied, must compute the same when called again,
+/// and what it refers to must live as long as the result; the result counts as one that needs a gradient. Chen, Xu,
+/// Zhang & Guestrin 2016 (arXiv:1604.06174), section 4. PyTorch: torch.utils.checkpoint.checkpoint(f, *x,
+/// use_reentrant=False).
 template <class F, class... Ts, class... Ds>
 auto checkpoint(const F& f, const Tensor<Ts, Ds>&... x) {
   using Output = std::remove_cvref_t<decltype(f(x...))>;
@@ -86,6 +90,30 @@ auto checkpoint(const F& f, const Tensor<Ts, Ds>&... x) {
   detail::TensorAccess::link(y) =
       std::static_pointer_cast<void>(std::static_pointer_cast<Gradient>(std::make_shared<Node>(f, y.shape(), x...)));
   return y;
+}
+
+/// x through all blocks, h = step(block, its index, h), with a checkpoint for every `blocks_per_checkpoint` of them; 0
+/// makes none. Of L blocks that keep A bytes each, with inputs of X bytes, backward then needs about X L / k + A k
+/// bytes for k to a checkpoint: least, 2 sqrt(L X A), at k = sqrt(L X / A), and in place of L A. step is copied, and so
+/// are the blocks, whose copies share their parameters. Chen et al. 2016, section 4.1.  PyTorch:
+/// torch.utils.checkpoint.checkpoint_sequential. Throws ArgumentError when blocks_per_checkpoint is negative.
+template <class Block, class T, class D, class Step>
+Tensor<T, D> checkpoint_sequence(const std::vector<Block>& blocks, std::int64_t blocks_per_checkpoint, Tensor<T, D> x,
+                                 const Step& step) {
+  detail::require<ArgumentError>(blocks_per_checkpoint >= 0, "checkpoint_sequence: ", blocks_per_checkpoint,
+                                 " blocks per checkpoint");
+  const auto count = static_cast<std::int64_t>(blocks.size());
+  const auto through = [](const auto& some, std::int64_t first, const Step& one, Tensor<T, D> h) {
+    for (const Block& block : some) h = one(block, first++, h);
+    return h;
+  };
+  if (blocks_per_checkpoint == 0 || !detail::recording) return through(blocks, 0, step, x);
+  for (std::int64_t i = 0; i < count; i += blocks_per_checkpoint) {
+    const auto begin = blocks.begin() + i, end = begin + std::min(blocks_per_checkpoint, count - i);
+    x = checkpoint(
+        [=, some = std::vector<Block>(begin, end)](const Tensor<T, D>& h) { return through(some, i, step, h); }, x);
+  }
+  return x;
 }
 
 }  // namespace plinth

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include <plinth/attention/multi_head.hpp>
+#include <plinth/autograd/checkpoint.hpp>
 #include <plinth/layers/dropout.hpp>
 #include <plinth/layers/embedding.hpp>
 #include <plinth/layers/norm.hpp>
@@ -69,6 +70,7 @@ struct Decoder {
   Norm<T, D> final_norm;
   std::optional<Linear<T, D>> head;  // (V, C), absent when tied
   RotaryTable<T, D> rotary;
+  std::int64_t blocks_per_checkpoint = 0;  // in training; 0: no gradient checkpoints, see checkpoint_sequence
 
   /// Initialises as GPT-2 does: weights N(0, 0.02), the projections that end a residual branch smaller by
   /// sqrt(2 layers), biases 0. Throws ArgumentError for sizes that do not fit.
@@ -105,12 +107,11 @@ struct Decoder {
     auto x = token_embedding(tokens);                                  // (B, T, C)
     if (position_embedding) x = x + (*position_embedding)(positions);  // (B, T, C)
     x = embedding_dropout(x);
-    const AttentionMask<T, D> mask{.causal = true};
-    SequenceContext<T, D> context{positions, position_embedding ? nullptr : &rotary, cache};
-    for (const auto& block : blocks) {
-      x = block(x, mask, context);
-      ++context.layer;
-    }
+    const auto step = [positions, cache, table = rotary, learned = position_embedding.has_value()](
+                          const auto& block, std::int64_t layer, const auto& h) {
+      return block(h, {.causal = true}, {positions, learned ? nullptr : &table, cache, layer});  // (B, T, C)
+    };
+    x = checkpoint_sequence(blocks, cache ? 0 : blocks_per_checkpoint, x, step);  // a replay would append once more
     x = final_norm(x);
     if (cache) cache->advance(tokens.size(1));
     return x;
