@@ -15,6 +15,7 @@
 #include <plinth/attention/cache.hpp>
 #include <plinth/attention/mask.hpp>
 #include <plinth/attention/multi_head.hpp>
+#include <plinth/attention/probe.hpp>
 #include <plinth/autograd/apply.hpp>
 #include <plinth/autograd/checkpoint.hpp>
 #include <plinth/autograd/gradcheck.hpp>

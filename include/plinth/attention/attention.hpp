@@ -89,21 +89,31 @@ inline double attention_scale(double scale, std::int64_t head_size) {
 
 }  // namespace detail
 
-/// The definition of attention, step by step; keeps the (T, S) probabilities. 16-bit types are computed in float.
+/// What each query attends to, softmax(scale q k^T + mask): q (B, H, T, D), k (B, G, S, D) -> (B, H, T, S), in float or
+/// wider; zeros where a query sees no key. Scale 0 stands for 1 / sqrt(D). Throws as attention does.
 template <Real T, class D>
-Tensor<T, D> composed_attention(const Tensor<T, D>& q, const Tensor<T, D>& k, const Tensor<T, D>& v,
-                                const AttentionMask<T, D>& mask = {}, double scale = 0, const Dropout& dropout = {}) {
-  detail::check_attention(q, k, v, mask);
+Tensor<accumulator_t<T>, D> attention_probabilities(const Tensor<T, D>& q, const Tensor<T, D>& k,
+                                                    const AttentionMask<T, D>& mask = {}, double scale = 0) {
+  detail::check_attention(q, k, k, mask);
   using A = accumulator_t<T>;
   const std::int64_t B = q.size(0), H = q.size(1), G = k.size(1), Tq = q.size(2), S = k.size(2), Dh = q.size(3);
   const auto scaled = cast<A>(q) * detail::attention_scale(scale, Dh);                          // (B, H, T, D)
   const auto queries = reshape(scaled, {B, G, H / G, Tq, Dh});                                  // (B, G, H/G, T, D)
   const auto keys = reshape(cast<A>(k), {B, G, 1, S, Dh});                                      // (B, G, 1, S, D)
-  const auto values = reshape(cast<A>(v), {B, G, 1, S, Dh});                                    // (B, G, 1, S, D)
   auto scores = reshape(matmul(queries, transpose(keys)), {B, H, Tq, S});                       // (B, H, T, S)
   if (mask.bias.defined()) scores = scores + cast<A>(mask.bias);
   if (mask.causal || mask.rows.defined()) scores = scores + detail::hidden_keys<A>(mask, scores.shape());
-  const auto probabilities = dropout(softmax(scores));                                          // (B, H, T, S)
+  return softmax(scores);
+}
+
+/// The definition of attention, step by step; keeps the (T, S) probabilities. 16-bit types are computed in float.
+template <Real T, class D>
+Tensor<T, D> composed_attention(const Tensor<T, D>& q, const Tensor<T, D>& k, const Tensor<T, D>& v,
+                                const AttentionMask<T, D>& mask = {}, double scale = 0, const Dropout& dropout = {}) {
+  detail::check_attention(q, k, v, mask);
+  const std::int64_t B = q.size(0), H = q.size(1), G = k.size(1), Tq = q.size(2), S = k.size(2), Dh = q.size(3);
+  const auto probabilities = dropout(attention_probabilities(q, k, mask, scale));               // (B, H, T, S)
+  const auto values = reshape(cast<accumulator_t<T>>(v), {B, G, 1, S, Dh});                     // (B, G, 1, S, D)
   const auto y = matmul(reshape(probabilities, {B, G, H / G, Tq, S}), values);                  // (B, G, H/G, T, D)
   return cast<T>(reshape(y, {B, H, Tq, Dh}));                                                   // (B, H, T, D)
 }

@@ -7,6 +7,7 @@
 
 #include <plinth/attention/attention.hpp>
 #include <plinth/attention/cache.hpp>
+#include <plinth/attention/probe.hpp>
 #include <plinth/layers/linear.hpp>
 #include <plinth/position/rope.hpp>
 
@@ -29,6 +30,7 @@ struct SequenceContext {
   const RotaryTable<T, D>* rotary = nullptr;  // by which queries and keys turn
   KeyValueCache<T, D>* cache = nullptr;       // of the tokens before, to which these are appended
   std::int64_t layer = 0;                     // of the cache
+  Probe<T, D>* probe = nullptr;               // that is told what the tokens attend to
 };
 
 /// Vaswani et al. 2017, section 3.2.2; key_heads < heads: Ainslie et al. 2023. PyTorch: MultiheadAttention.
@@ -72,6 +74,10 @@ struct MultiHeadAttention {
     if (context.cache) {
       own = context.cache->append(context.layer, own);  // (B, G, S, D)
       if (!mask.rows.defined()) mask.rows = context.cache->mask_rows(x.size(1));
+    }
+    if (context.probe) {
+      const NoGradient no_gradient;
+      context.probe->attention.push_back(attention_probabilities(q, own.keys, mask, scale));  // (B, H, T, S)
     }
     return attend(q, own, mask);  // (B, T, C)
   }
