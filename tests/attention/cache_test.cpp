@@ -125,6 +125,8 @@ TEST_CASE("appending places tokens behind those of each row") {
   CHECK(all.values.to_vector() == std::vector<double>{-1, -10, -11, 0, -3, -4, -12, -13});
   CHECK(cache.next_positions(2).to_vector() == std::vector<std::int32_t>{1, 2, 2, 3});
   CHECK(cache.mask_rows(2).to_vector() == std::vector<std::int32_t>{1, 0, 3, 2, 0, 4});
+  CHECK(cache.key_positions(2).to_vector() == std::vector<std::int32_t>{0, 1, 2, 3});
+  CHECK(cache.key_positions(2).shape() == Shape{1, 4});
   cache.advance(2);
   CHECK(cache.lengths() == Lengths{3, 4});
   CHECK(cache.longest() == 4);

@@ -21,6 +21,9 @@ namespace {
 const DecoderConfig gpt = {.vocabulary = 13, .context = 10, .hidden = 12, .layers = 2, .heads = 3, .dropout = 0.1};
 const DecoderConfig llama = llama_shape({.vocabulary = 13, .context = 10, .hidden = 16, .layers = 2, .heads = 4,
                                          .key_heads = 2, .feed_forward = 24, .dropout = 0.1});
+/// Neither of them: ALiBi and a gate whose beta is learned.
+const DecoderConfig other = {.vocabulary = 13, .context = 10, .hidden = 12, .layers = 2, .heads = 3,
+                             .activation = ActivationKind::swish, .gated = true, .position = PositionKind::alibi};
 
 /// A decoder on D whose weights, biases and gains too, are random numbers of a deviation at which all parts matter.
 template <class T, class D>
@@ -109,8 +112,13 @@ TEST_CASE("a Llama-shaped decoder gives the same numbers on both backends") {
   compare<double>(llama, 1e-13);
 }
 
+TEST_CASE("a decoder with ALiBi and Swish gives the same numbers on both backends") {
+  compare<float>(other, 1e-5);
+  compare<double>(other, 1e-13);
+}
+
 TEST_CASE("Trainer and generate run on both backends") {
-  for (const DecoderConfig& config : {gpt, llama}) {
+  for (const DecoderConfig& config : {gpt, llama, other}) {
     const auto on_cpu = train_and_generate<Cpu>(config), on_plain = train_and_generate<Plain>(config);
     REQUIRE(on_cpu.size() > 23);
     CHECK(numbers::distance(on_cpu, on_plain) < 1e-9);
@@ -119,7 +127,7 @@ TEST_CASE("Trainer and generate run on both backends") {
 }
 
 TEST_CASE("training waits for the device where it reports, and nowhere else") {
-  for (const DecoderConfig& config : {gpt, llama}) {
+  for (const DecoderConfig& config : {gpt, llama, other}) {
     Decoder<float, Plain> model(config);
     const auto before = model.blocks[1].feed_forward.down.weight.to_vector();
     const auto reports = [&](std::int64_t every) {

@@ -71,5 +71,8 @@ TEST_CASE("a config that cannot be is refused by the field's name") {
   refuses("heads 3 is not a multiple of key_heads 2", [](auto& c) { c.key_heads = 2; });
   refuses("norm_epsilon -1 is negative", [](auto& c) { c.norm_epsilon = -1; });
   refuses("rope_theta 0 is not positive", [](auto& c) { c = llama_shape(c), c.rope_theta = 0; });
+  refuses("rope scaling: factor 0.5 is not a number of at least 1", [](auto& c) {
+    c = llama_shape(c), c.hidden = 24, c.rope_scaling = {.kind = RopeScalingKind::linear, .factor = 0.5};
+  });
   refuses("rotary positions need an even head size, not 3", [](auto& c) { c = llama_shape(c), c.heads = 4; });
 }

@@ -142,7 +142,7 @@ OpSpec relative_bias_spec() {
     };
   };
   spec.refusals = {refuses<ShapeError>(call({2}, {1, 2}), {"relative bias", "(2)", "(1, 2)"}),
-                   refuses<ShapeError>(call({2, 2}, {1, 2}), {"relative bias", "(2, 2)", "(1, 2)"})};
+                   refuses<ShapeError>(call({2, 2}, {3, 2}), {"relative bias", "(2, 2)", "(3, 2)"})};
   return spec;
 }
 

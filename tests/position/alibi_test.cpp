@@ -38,6 +38,13 @@ TEST_CASE("ALiBi takes off distance times slope, to both sides") {
   CHECK(bias.to_vector() == expected);
 }
 
+TEST_CASE("one row of positions serves all rows of the others") {
+  const Tensor<std::int32_t> one({1, 2}, {4, 6}), two({2, 2}, {3, 4, 0, 7}), repeated({2, 2}, {4, 6, 4, 6});
+  CHECK(alibi_bias<float>(one, two, 3).shape() == Shape{2, 3, 2, 2});
+  CHECK(alibi_bias<float>(one, two, 3).to_vector() == alibi_bias<float>(repeated, two, 3).to_vector());
+  CHECK(alibi_bias<float>(two, one, 3).to_vector() == alibi_bias<float>(two, repeated, 3).to_vector());
+}
+
 TEST_CASE("ALiBi in 16 bits is the bias rounded once") {
   const Tensor<std::int32_t> positions({1, 3}, {0, 1, 999});
   const auto bias = alibi_bias<bfloat16>(positions, positions, 12).to_vector();
@@ -46,9 +53,9 @@ TEST_CASE("ALiBi in 16 bits is the bias rounded once") {
 }
 
 TEST_CASE("ALiBi refuses what does not fit") {
-  const Tensor<std::int32_t> one({1, 2}, {0, 1}), two({2, 2}, {0, 1, 0, 1});
-  CHECK_THROWS_AS(alibi_bias<float>(one, two, 2), ShapeError);
-  CHECK_THROWS_WITH(alibi_bias<float>(one, two, 2),
-                    "alibi: query positions (1, 2) and key positions (2, 2) are not (B, T) and (B, S)");
+  const Tensor<std::int32_t> three({3, 2}, {0, 1, 0, 1, 0, 1}), one({1, 2}, {0, 1}), two({2, 2}, {0, 1, 0, 1});
+  CHECK_THROWS_AS(alibi_bias<float>(three, two, 2), ShapeError);
+  CHECK_THROWS_WITH(alibi_bias<float>(three, two, 2),
+                    "alibi: query positions (3, 2) and key positions (2, 2) are not (B, T) and (B, S)");
   CHECK_THROWS_AS(alibi_bias<float>(one, one, 0), ArgumentError);
 }

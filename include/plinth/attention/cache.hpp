@@ -46,6 +46,13 @@ class KeyValueCache {
     return Tensor<std::int32_t, D>({batch(), tokens}, positions);
   }
 
+  /// The positions (1, S) of the keys that append returns with the next T tokens.
+  Tensor<std::int32_t, D> key_positions(std::int64_t tokens) const {
+    std::vector<std::int32_t> positions(static_cast<std::size_t>(longest() + tokens));
+    for (std::size_t i = 0; i < positions.size(); ++i) positions[i] = static_cast<std::int32_t>(i);
+    return Tensor<std::int32_t, D>({1, longest() + tokens}, positions);
+  }
+
   /// AttentionMask::rows of the next T tokens: they see what their row holds, and each other.
   Tensor<std::int32_t, D> mask_rows(std::int64_t tokens) const {
     std::vector<std::int32_t> rows;

@@ -17,6 +17,8 @@
 #include <plinth/layers/norm.hpp>
 #include <plinth/models/decoder_config.hpp>
 #include <plinth/models/feed_forward.hpp>
+#include <plinth/position/alibi.hpp>
+#include <plinth/position/sinusoidal.hpp>
 
 namespace plinth {
 
@@ -69,6 +71,7 @@ struct Decoder {
   std::vector<DecoderBlock<T, D>> blocks;
   Norm<T, D> final_norm;
   std::optional<Linear<T, D>> head;  // (V, C), absent when tied
+  SinusoidalTable<T, D> sinusoidal;  // of the kinds of positions that need one
   RotaryTable<T, D> rotary;
   std::int64_t blocks_per_checkpoint = 0;  // in training; 0: no gradient checkpoints, see checkpoint_sequence
 
@@ -79,10 +82,10 @@ struct Decoder {
         token_embedding(config.vocabulary, config.hidden),
         embedding_dropout{config.dropout},
         final_norm(config.norm, config.hidden, config.bias, config.norm_epsilon) {
-    if (config.position == PositionKind::learned)
-      position_embedding.emplace(config.context, config.hidden);
-    else
-      rotary = {config.context, config.hidden / config.heads, config.rope_theta, config.rope_layout};
+    if (config.position == PositionKind::learned) position_embedding.emplace(config.context, config.hidden);
+    if (config.position == PositionKind::sinusoidal) sinusoidal = {config.context, config.hidden};
+    if (config.position == PositionKind::rotary)
+      rotary = {config.context, config.hidden / config.heads, config.rope_theta, config.rope_layout, config.rope_scaling};
     for (std::int64_t i = 0; i < config.layers; ++i) blocks.emplace_back(config);
     if (!config.tied_head) head.emplace(config.hidden, config.vocabulary, false);
     name_dropout_sites(*this);
@@ -104,12 +107,13 @@ struct Decoder {
     if (!positions.defined()) positions = counted_positions(tokens.size(0), tokens.size(1), cache);
     detail::require<ShapeError>(positions.shape() == tokens.shape(), "decoder: tokens ", tokens.shape(),
                                 " and positions ", positions.shape(), " differ in shape");
-    auto x = token_embedding(tokens);                                  // (B, T, C)
-    if (position_embedding) x = x + (*position_embedding)(positions);  // (B, T, C)
-    x = embedding_dropout(x);
-    const auto step = [positions, cache, table = rotary, learned = position_embedding.has_value()](
+    auto x = embedding_dropout(embedded(tokens, positions));  // (B, T, C)
+    AttentionMask<T, D> mask{.causal = true};
+    if (config.position == PositionKind::alibi)
+      mask.bias = alibi_bias<T>(positions, cache ? cache->key_positions(tokens.size(1)) : positions, config.heads);
+    const auto step = [mask, positions, cache, table = rotary, turned = config.position == PositionKind::rotary](
                           const auto& block, std::int64_t layer, const auto& h) {
-      return block(h, {.causal = true}, {positions, learned ? nullptr : &table, cache, layer});  // (B, T, C)
+      return block(h, mask, {positions, turned ? &table : nullptr, cache, layer});  // (B, T, C)
     };
     x = checkpoint_sequence(blocks, cache ? 0 : blocks_per_checkpoint, x, step);  // a replay would append once more
     x = final_norm(x);
@@ -132,6 +136,13 @@ struct Decoder {
   }
 
  private:
+  Tensor<T, D> embedded(const Tensor<std::int32_t, D>& tokens, const Tensor<std::int32_t, D>& positions) const {
+    const auto x = token_embedding(tokens);
+    if (position_embedding) return x + (*position_embedding)(positions);
+    if (config.position != PositionKind::sinusoidal) return x;
+    return x * std::sqrt(static_cast<double>(config.hidden)) + sinusoidal(positions);
+  }
+
   Tensor<std::int32_t, D> counted_positions(std::int64_t B, std::int64_t time, const KeyValueCache<T, D>* cache) const {
     const std::int64_t before = cache ? cache->longest() : 0;
     detail::require<ArgumentError>(before + time <= config.context, "decoder: a sequence of ", before + time,

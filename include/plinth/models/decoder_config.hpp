@@ -10,7 +10,11 @@
 
 namespace plinth {
 
-enum class PositionKind { learned, rotary };
+/// How a model knows where its tokens stand: a learned or a sinusoidal vector for each position is added to the token
+/// embedding (with the sinusoids that one is multiplied by sqrt(hidden)); queries and keys turn (RoPE); attention scores
+/// fall with distance (ALiBi); or by causality alone. The last two have no table: a trained model reads further when its
+/// config.context is raised.
+enum class PositionKind { learned, sinusoidal, rotary, alibi, none };
 
 /// Sizes and kinds of a Decoder. The defaults are GPT-2's shape; key_heads and feed_forward follow from the others
 /// when left at 0.
@@ -25,6 +29,7 @@ struct DecoderConfig {
   PositionKind position = PositionKind::learned;
   double rope_theta = 10000;
   RotaryLayout rope_layout = RotaryLayout::half_split;
+  RopeScaling rope_scaling = {};
   bool bias = true;
   bool tied_head = true;
   double dropout = 0;            // of the embeddings and of what blocks add
@@ -69,6 +74,7 @@ inline DecoderConfig completed(DecoderConfig config) {
     const std::int64_t head_size = config.hidden / config.heads;
     require<ArgumentError>(head_size % 2 == 0, "decoder config: rotary positions need an even head size, not ", head_size);
     require<ArgumentError>(config.rope_theta > 0, "decoder config: rope_theta ", config.rope_theta, " is not positive");
+    check_rope_scaling(config.rope_scaling);
   }
   require<ArgumentError>(config.norm_epsilon >= 0, "decoder config: norm_epsilon ", config.norm_epsilon, " is negative");
   require<ArgumentError>(config.dropout >= 0 && config.dropout < 1, "decoder config: dropout ", config.dropout,

@@ -39,7 +39,7 @@ struct MinusDistance {
 }  // namespace detail
 
 /// -m_h |query position - key position|, what is added to the scores: query_positions (B, T), key_positions (B, S) ->
-/// (B, H, T, S). Rows that count alike need one row only, B = 1. Same paper; distances to both sides are the symmetric
+/// (B, H, T, S), where either may have one row for all. Same paper; distances to both sides are the symmetric
 /// form. Throws ShapeError, ArgumentError.
 template <Real T, class D>
 Tensor<T, D> alibi_bias(const Tensor<std::int32_t, D>& query_positions, const Tensor<std::int32_t, D>& key_positions,

@@ -56,7 +56,7 @@ struct RelativeBias {
     require_gradient(weight);
   }
 
-  /// query_positions (B, T), key_positions (B, S) -> (B, H, T, S). Rows that count alike need one row only, B = 1.
+  /// query_positions (B, T), key_positions (B, S) -> (B, H, T, S), where either may have one row for all.
   /// Throws ShapeError.
   Tensor<T, D> operator()(const Tensor<std::int32_t, D>& query_positions,
                           const Tensor<std::int32_t, D>& key_positions) const {
