@@ -93,16 +93,16 @@ struct Decoder {
   }
 
   /// tokens (B, T) -> logits (B, T, V). Positions (B, T) count from 0 unless given, with a cache from what each row of
-  /// it holds; the tokens are appended to the cache, whose rows may then attend to them.
+  /// it holds; the tokens are appended to the cache, whose rows may then attend to them. A probe is told of every layer.
   /// Throws ShapeError, and ArgumentError for a token outside the vocabulary or a position outside the context.
   Tensor<T, D> operator()(const Tensor<std::int32_t, D>& tokens, const Tensor<std::int32_t, D>& positions = {},
-                          KeyValueCache<T, D>* cache = nullptr) const {
-    return logits(hidden_states(tokens, positions, cache));
+                          KeyValueCache<T, D>* cache = nullptr, Probe<T, D>* probe = nullptr) const {
+    return logits(hidden_states(tokens, positions, cache, probe));
   }
 
   /// The same up to the final norm: (B, T, C).
   Tensor<T, D> hidden_states(const Tensor<std::int32_t, D>& tokens, Tensor<std::int32_t, D> positions = {},
-                             KeyValueCache<T, D>* cache = nullptr) const {
+                             KeyValueCache<T, D>* cache = nullptr, Probe<T, D>* probe = nullptr) const {
     detail::require<ShapeError>(tokens.rank() == 2, "decoder: tokens ", tokens.shape(), " are not (B, T)");
     if (!positions.defined()) positions = counted_positions(tokens.size(0), tokens.size(1), cache);
     detail::require<ShapeError>(positions.shape() == tokens.shape(), "decoder: tokens ", tokens.shape(),
@@ -111,12 +111,14 @@ struct Decoder {
     AttentionMask<T, D> mask{.causal = true};
     if (config.position == PositionKind::alibi)
       mask.bias = alibi_bias<T>(positions, cache ? cache->key_positions(tokens.size(1)) : positions, config.heads);
-    const auto step = [mask, positions, cache, table = rotary, turned = config.position == PositionKind::rotary](
+    const auto step = [mask, positions, cache, probe, table = rotary, turned = config.position == PositionKind::rotary](
                           const auto& block, std::int64_t layer, const auto& h) {
-      return block(h, mask, {positions, turned ? &table : nullptr, cache, layer});  // (B, T, C)
+      if (probe) probe->hidden_states.push_back(detach(h));
+      return block(h, mask, {positions, turned ? &table : nullptr, cache, layer, probe});  // (B, T, C)
     };
-    x = checkpoint_sequence(blocks, cache ? 0 : blocks_per_checkpoint, x, step);  // a replay would append once more
-    x = final_norm(x);
+    const bool once = cache || probe;  // a replay would append and tell once more
+    x = final_norm(checkpoint_sequence(blocks, once ? 0 : blocks_per_checkpoint, x, step));
+    if (probe) probe->hidden_states.push_back(detach(x));
     if (cache) cache->advance(tokens.size(1));
     return x;
   }
