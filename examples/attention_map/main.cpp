@@ -15,8 +15,8 @@ namespace {
 using plinth::Tensor;
 using Model = plinth::Decoder<float>;
 
-constexpr std::int64_t letters = 8;       // of a word
-constexpr std::int64_t T = 2 * letters;   // a word, a bar, and the word backwards but for its last letter
+constexpr std::int64_t letters = 8;      // of a word
+constexpr std::int64_t T = 2 * letters;  // a word, a bar, and the word backwards but for its last letter
 const std::string alphabet = "abcdefghijklmnopqrstuvwxyz|";
 
 /// "planeten|netenalp" without its last letter as input, without its first as target; what stands before the bar is no
@@ -25,7 +25,7 @@ struct Examples {
   Tensor<std::int32_t> inputs, targets;  // (B, T)
 };
 
-/// So many words of random letters. Those of one stream are never those of another.
+/// So many words of random letters, a function of the stream.
 Examples examples(std::int64_t B, const plinth::RandomStream& stream) {
   std::vector<std::int32_t> inputs, targets;
   for (std::int64_t row = 0; row < B; ++row) {
@@ -97,7 +97,8 @@ plinth::HeatMap look_inside(const Model& model, const Examples& data) {
 }
 
 void run(const std::string& file) {
-  Model model({.vocabulary = static_cast<std::int64_t>(alphabet.size()), .context = T, .hidden = 64, .layers = 2, .heads = 4});
+  Model model(
+      {.vocabulary = static_cast<std::int64_t>(alphabet.size()), .context = T, .hidden = 64, .layers = 2, .heads = 4});
   plinth::Trainer trainer(model, {.steps = 200, .learning_rate = 3e-3, .warmup_steps = 20, .report_every = 40});
   trainer.fit(
       [&](const plinth::MicroStep& at) {
