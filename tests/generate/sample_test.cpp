@@ -133,9 +133,93 @@ TEST_CASE("logits without a finite maximum are refused") {
   }
 }
 
+TEST_CASE("what each option leaves of the probabilities is what transformers leaves") {
+  struct Case {
+    SamplingOptions options;  // temperature, top_k, top_p, min_p, repetition_penalty
+    Doubles probabilities;
+  };
+  const Doubles logits = {1.25, -0.5, 3.0, 0.75, -2.25, 2.5, 0.0, -1.0, 1.75, 2.25};
+  const std::vector<std::int32_t> seen = {2, 7, 2, 8, 1};
+  // transformers 5.24.0, torch 2.15.0+cu132, by golden/sampling_golden.py
+  const std::vector<Case> cases = {
+      {{1, 0, 1, 0, 1},
+       {0.06323368966996483, 0.01098836761287147, 0.3638847597884955, 0.0383531715115877, 0.001909491972171829,
+        0.2207072634138894, 0.01811675541361358, 0.006664781857399864, 0.104254729183722, 0.1718869895762838}},
+      {{0.7, 0, 1, 0, 1},
+       {0.03824381479704253, 0.003139243484987876, 0.4659050427992327, 0.01872194056353296, 0.0002576847971453131,
+        0.2280799278478897, 0.006412617646941359, 0.001536790465394318, 0.07812167575616362, 0.1595812618416697}},
+      {{1, 4, 1, 0, 1},
+       {0, 0, 0.4227611188552607, 0, 0, 0.2564175803201323, 0, 0, 0.1211230884780131, 0.1996982123465939}},
+      {{1, 0, 0.8, 0, 1},
+       {0, 0, 0.4227611188552607, 0, 0, 0.2564175803201323, 0, 0, 0.1211230884780131, 0.1996982123465939}},
+      {{1, 0, 0.3, 0, 1}, {0, 0, 1, 0, 0, 0, 0, 0, 0, 0}},
+      {{1, 0, 0.05, 0, 1}, {0, 0, 1, 0, 0, 0, 0, 0, 0, 0}},
+      {{1, 0, 1, 0.2, 1},
+       {0, 0, 0.4227611188552607, 0, 0, 0.2564175803201323, 0, 0, 0.1211230884780131, 0.1996982123465939}},
+      {{1, 0, 1, 0.9, 1}, {0, 0, 1, 0, 0, 0, 0, 0, 0, 0}},
+      {{1, 0, 1, 0, 1.3},
+       {0.08103626486044087, 0.01212048224213588, 0.2333615754041058, 0.04915097918645089, 0.002447083161103288,
+        0.2828443563546523, 0.02321727860214918, 0.00632744656681393, 0.08921512740581714, 0.2202794062163307}},
+      {{1, 0, 1, 0, 0.8},
+       {0.04312440477202115, 0.008282037995791072, 0.5253628006940797, 0.02615627367608863, 0.001302244185759984,
+        0.1505189624907578, 0.01235534882892453, 0.005551616090607588, 0.1101220254110718, 0.1172242858548976}},
+      {{1.5, 6, 0.9, 0.3, 1.2},
+       {0.1149599412094412, 0, 0.2645200531413808, 0, 0, 0.2645200531413808, 0, 0, 0.1320885616565241,
+        0.2239113908512729}},
+      {{0.5, 5, 0.95, 0.05, 1},
+       {0, 0, 0.5976948344902959, 0, 0, 0.2198796417033478, 0, 0, 0.04906177966664736, 0.133363744139709}},
+      {{2, 8, 0.6, 0, 1.5},
+       {0.1674492507100522, 0, 0.2436372221673767, 0, 0, 0.3128363857141097, 0, 0, 0, 0.2760771414084616}}};
+  for (std::size_t c = 0; c < cases.size(); ++c) {
+    Doubles found(10);
+    double before = 1;
+    for (const auto& [token, probability] : candidates(std::span<const double>(logits), cases[c].options, seen)) {
+      CHECK(probability <= before);
+      found[static_cast<std::size_t>(token)] = before = probability;
+    }
+    for (std::size_t i = 0; i < 10; ++i) {
+      INFO("case " << c << ", token " << i);
+      CHECK(std::abs(found[i] - cases[c].probabilities[i]) < 1e-15);
+      CHECK((found[i] == 0) == (cases[c].probabilities[i] == 0));
+    }
+  }
+}
+
+TEST_CASE("top_p keeps the token that reaches the sum, and no further one") {
+  const auto logits = logits_of({0.25, 0.5, 0.125, 0.125});
+  const auto kept = [&](double top_p) { return candidates(std::span<const double>(logits), {.top_p = top_p}).size(); };
+  CHECK(kept(0) == 1);
+  CHECK(kept(0.49) == 1);
+  CHECK(kept(0.51) == 2);
+  CHECK(kept(0.74) == 2);
+  CHECK(kept(0.76) == 3);
+  CHECK(kept(0.88) == 4);
+  CHECK(kept(1) == 4);
+}
+
+TEST_CASE("a repetition penalty counts a token once and makes it less likely whatever its sign") {
+  const Doubles logits = {2, -2, 2, -2};
+  const std::vector<std::int32_t> seen = {0, 1, 1, 1, 0};
+  const auto all = candidates(std::span<const double>(logits), {.repetition_penalty = 2}, seen);  // 1, -4, 2, -2
+  CHECK(all[0].token == 2);
+  CHECK(all[1].token == 0);
+  CHECK(all[3].token == 1);
+  CHECK(std::log(all[0].probability / all[1].probability) == Approx(1));
+  CHECK(std::log(all[2].probability / all[3].probability) == Approx(2));
+  CHECK(sample(std::span<const double>(logits), {.temperature = 0, .repetition_penalty = 2}, 0, seen) == 2);
+  const std::vector<std::int32_t> unknown = {4};
+  CHECK_THROWS_WITH(sample(std::span<const double>(logits), {.repetition_penalty = 2}, 0, unknown),
+                    "sample: token 4 is outside [0, 4)");
+}
+
 TEST_CASE("sampling options out of range are refused") {
   refuses({1, 2}, {.temperature = -0.1}, "sample: temperature -0.1 is not a number >= 0");
   refuses({1, 2}, {.temperature = infinity}, "sample: temperature inf");
   refuses({1, 2}, {.temperature = not_a_number}, "is not a number >= 0");
   refuses({1, 2}, {.top_k = -1}, "sample: top_k -1 is negative");
+  refuses({1, 2}, {.top_p = 1.1}, "sample: top_p 1.1 is outside [0, 1]");
+  refuses({1, 2}, {.top_p = not_a_number}, "sample: top_p nan");
+  refuses({1, 2}, {.min_p = -0.1}, "sample: min_p -0.1 is outside [0, 1]");
+  refuses({1, 2}, {.repetition_penalty = 0}, "sample: repetition_penalty 0 is not a number > 0");
+  refuses({1, 2}, {.repetition_penalty = infinity}, "sample: repetition_penalty inf");
 }

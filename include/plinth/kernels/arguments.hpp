@@ -52,23 +52,20 @@ struct AttentionShape {
 /// The keys that query i of one batch row sees: those of [first(i), past(i)), none where that is empty. The query
 /// stands at key place + i; causal: it sees no key after that one, and with a window only the last `window` up to it.
 struct VisibleKeys {
-  std::int64_t place, begin, end;
-  bool causal;
-  std::int64_t window;
+  std::int64_t begin, end;                // of the batch row
+  std::int64_t window_begin, causal_end;  // of query 0, far away where there is no limit; one more for each query
 
   /// rows (B, 3) holds place, begin and end of each batch row b; null: keys - queries, 0 and keys.
   PLINTH_HD VisibleKeys(const AttentionShape& s, const std::int32_t* rows, std::int64_t b)
-      : place(rows ? rows[3 * b] : s.keys - s.queries),
-        begin(rows ? rows[3 * b + 1] : 0),
-        end(rows ? rows[3 * b + 2] : s.keys),
-        causal(s.causal),
-        window(s.causal ? s.window : 0) {}
-
-  PLINTH_HD std::int64_t first(std::int64_t i) const {
-    const std::int64_t reached = place + i + 1 - window;
-    return window > 0 && reached > begin ? reached : begin;
+      : begin(rows ? rows[3 * b + 1] : 0), end(rows ? rows[3 * b + 2] : s.keys) {
+    constexpr std::int64_t far = std::int64_t{1} << 62;
+    const std::int64_t next = (rows ? rows[3 * b] : s.keys - s.queries) + 1;
+    window_begin = s.causal && s.window > 0 ? next - s.window : -far;
+    causal_end = s.causal ? next : far;
   }
-  PLINTH_HD std::int64_t past(std::int64_t i) const { return causal && place + i + 1 < end ? place + i + 1 : end; }
+
+  PLINTH_HD std::int64_t first(std::int64_t i) const { return window_begin + i > begin ? window_begin + i : begin; }
+  PLINTH_HD std::int64_t past(std::int64_t i) const { return causal_end + i < end ? causal_end + i : end; }
 };
 
 /// Sizes of a rotary embedding over x (B, H, T, D), of which the first `rotated` channels of each head turn.
