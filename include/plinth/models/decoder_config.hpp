@@ -29,7 +29,7 @@ struct DecoderConfig {
   PositionKind position = PositionKind::learned;
   double rope_theta = 10000;
   RotaryLayout rope_layout = RotaryLayout::half_split;
-  RopeScaling rope_scaling = {};
+  RopeScaling rope_scaling = {};  // dynamic_ntk: always as for `context` positions
   bool bias = true;
   bool tied_head = true;
   double dropout = 0;            // of the embeddings and of what blocks add
