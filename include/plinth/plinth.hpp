@@ -22,7 +22,9 @@
 #include <plinth/autograd/mode.hpp>
 #include <plinth/autograd/module.hpp>
 #include <plinth/autograd/tape.hpp>
+#include <plinth/evaluate/classification.hpp>
 #include <plinth/evaluate/loss.hpp>
+#include <plinth/evaluate/spans.hpp>
 #include <plinth/generate/generate.hpp>
 #include <plinth/generate/sample.hpp>
 #include <plinth/kernels/cpu.hpp>
@@ -51,9 +53,10 @@
 #include <plinth/tensor/tensor.hpp>
 #include <plinth/train/adam.hpp>
 #include <plinth/train/clip.hpp>
+#include <plinth/train/early_stopping.hpp>
 #include <plinth/train/non_finite.hpp>
-#include <plinth/train/read_text.hpp>
 #include <plinth/train/optimizer.hpp>
+#include <plinth/train/read_text.hpp>
 #include <plinth/train/schedule.hpp>
 #include <plinth/train/sgd.hpp>
 #include <plinth/train/token_windows.hpp>

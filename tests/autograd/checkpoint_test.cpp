@@ -23,7 +23,9 @@ namespace {
 
 using X = Tensor<float>;
 
-X random(const Shape& shape, std::uint32_t site) { return X(shape, numbers::normal<float>(element_count(shape), site)); }
+X random(const Shape& shape, std::uint32_t site) {
+  return X(shape, numbers::normal<float>(element_count(shape), site));
+}
 
 /// Three parameters and an input, all leaves.
 struct Leaves {
@@ -171,7 +173,12 @@ TEST_CASE("without a gradient in sight nothing is kept") {
   Leaves l(true);
   const NoGradient no_gradient;
   int calls = 0;
-  const X y = checkpoint([&](const X& h) { ++calls; return matmul(h, l.a); }, l.x);
+  const X y = checkpoint(
+      [&](const X& h) {
+        ++calls;
+        return matmul(h, l.a);
+      },
+      l.x);
   CHECK(calls == 1);
   CHECK_THROWS_AS(backward(sum(y)), GradientError);
 }
@@ -205,7 +212,8 @@ TEST_CASE("checkpoint misuse is an error and leaves no gradient") {
 
   const X written = sum(l.run(layer(l.a, l.c), l.x));
   l.x.mutable_data()[0] = 1;
-  CHECK_THROWS_WITH(backward(written), Contains("checkpoint: a tensor of shape (4, 5) saved for backward was written to"));
+  CHECK_THROWS_WITH(backward(written),
+                    Contains("checkpoint: a tensor of shape (4, 5) saved for backward was written to"));
 
   int calls = 0;
   const auto fickle = [&](const X& h) { return ++calls == 1 ? matmul(h, l.a) : sum(matmul(h, l.a)); };

@@ -15,7 +15,8 @@ using namespace plinth;
 namespace {
 
 const DecoderConfig gpt = {.vocabulary = 11, .context = 8, .hidden = 12, .layers = 5, .heads = 2, .dropout = 0.2};
-const DecoderConfig llama = llama_shape({.vocabulary = 11, .context = 8, .hidden = 16, .layers = 5, .heads = 4, .key_heads = 2});
+const DecoderConfig llama =
+    llama_shape({.vocabulary = 11, .context = 8, .hidden = 16, .layers = 5, .heads = 4, .key_heads = 2});
 
 /// The losses and gradient norms of a run, and the weights behind it.
 std::vector<double> trained(const DecoderConfig& config, std::int64_t blocks_per_checkpoint, bool frozen_inputs) {
@@ -74,7 +75,8 @@ TEST_CASE("memory of gradient checkpoints follows the square-root formula") {
     for (const std::int64_t blocks : {1, 2, 4, 8}) {
       INFO(layers << " layers, " << blocks << " to a checkpoint");
       const auto checkpoints = static_cast<double>((layers + blocks - 1) / blocks);
-      CHECK(peak(layers, blocks) == Approx(checkpoints * input + static_cast<double>(blocks) * kept + rest).epsilon(0.1));
+      CHECK(peak(layers, blocks) ==
+            Approx(checkpoints * input + static_cast<double>(blocks) * kept + rest).epsilon(0.1));
     }
   const double best = std::sqrt(64 * input / kept);
   CHECK(best == Approx(2).epsilon(0.1));

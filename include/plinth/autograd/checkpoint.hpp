@@ -69,13 +69,13 @@ class CheckpointNode final : public GradientNode<typename Output::element, typen
 
 }  // namespace detail
 
-/// f(x...), a tensor computed from tensors, without what f would keep for backward: backward keeps the x alone and
-/// calls f again, in the TrainingScope of now. Memory for what lies between is needed for one such call at a time, for
-/// one more forward pass of time; gradients are bit for bit the same. f may use parameters, which gather gradients
-/// whether or not an x wants one, and call checkpoint itself. It is copied, must compute the same when called again,
-/// and what it refers to must live as long as the result; the result counts as one that needs a gradient. Chen, Xu,
-/// Zhang & Guestrin 2016 (arXiv:1604.06174), section 4. PyTorch: torch.utils.checkpoint.checkpoint(f, *x,
-/// use_reentrant=False).
+/// f(x...), a tensor computed from tensors, without what f would keep for backward: backward calls f again, in the
+/// TrainingScope of now, for the price of one more forward pass. Gradients are bit for bit those without a checkpoint.
+/// f may use parameters, which gather gradients whether or not an x wants one, tensors with a history, and checkpoints.
+/// f is copied, must compute the same when called again, and what it refers to must live as long as the result, which
+/// counts as a tensor that needs a gradient.
+/// Chen, Xu, Zhang & Guestrin 2016 (arXiv:1604.06174), section 4.
+/// PyTorch: torch.utils.checkpoint.checkpoint(f, *x, use_reentrant=False).
 template <class F, class... Ts, class... Ds>
 auto checkpoint(const F& f, const Tensor<Ts, Ds>&... x) {
   using Output = std::remove_cvref_t<decltype(f(x...))>;
@@ -92,11 +92,13 @@ auto checkpoint(const F& f, const Tensor<Ts, Ds>&... x) {
   return y;
 }
 
-/// x through all blocks, h = step(block, its index, h), with a checkpoint for every `blocks_per_checkpoint` of them; 0
-/// makes none. Of L blocks that keep A bytes each, with inputs of X bytes, backward then needs about X L / k + A k
-/// bytes for k to a checkpoint: least, 2 sqrt(L X A), at k = sqrt(L X / A), and in place of L A. step is copied, and so
-/// are the blocks, whose copies share their parameters. Chen et al. 2016, section 4.1.  PyTorch:
-/// torch.utils.checkpoint.checkpoint_sequential. Throws ArgumentError when blocks_per_checkpoint is negative.
+/// x through all blocks, h = step(block, its index, h), with a checkpoint for every `blocks_per_checkpoint` of them; 0:
+/// none. Of L blocks that keep A bytes each, with inputs of X bytes, backward then needs about X L / k + A k bytes for
+/// k blocks to a checkpoint, in place of A L: least, 2 sqrt(L X A), at k = sqrt(L X / A). A block of GPT-2
+/// keeps about 16 times its input, so k is 1 up to some 30 layers. step and the blocks are copied; copies of blocks
+/// share their parameters.
+/// Chen et al. 2016, section 4.1.  PyTorch: torch.utils.checkpoint.checkpoint_sequential.
+/// Throws ArgumentError when blocks_per_checkpoint is negative.
 template <class Block, class T, class D, class Step>
 Tensor<T, D> checkpoint_sequence(const std::vector<Block>& blocks, std::int64_t blocks_per_checkpoint, Tensor<T, D> x,
                                  const Step& step) {

@@ -23,8 +23,12 @@ struct IsFinite {
   }
 };
 
+}  // namespace detail
+
 /// Follows steps on the device: from the first one with a sum that is not finite on, no step changes anything, and how
-/// many did is counted there until the program looks.
+/// many did is counted there until the program looks. By hand, with a loss of rank 0:
+///   watch.follow(loss + norm, [&](const auto& finite) { optimizer.step(rate, finite); });
+///   if (step % 100 == 99 && watch.look(loss, norm, loss_value, norm_value) > 0) ...
 template <class A, class D>
 class NonFiniteWatch {
   using Scalar = Tensor<A, D>;
@@ -34,7 +38,7 @@ class NonFiniteWatch {
   template <class Step>
   void follow(const Scalar& sum, const Step& step) {
     Scalar finite = clone(sum);
-    kernels<D>::pointwise(queue<D>::current(), 1, IsFinite{}, sum.data(), finite.mutable_data());
+    kernels<D>::pointwise(queue<D>::current(), 1, detail::IsFinite{}, sum.data(), finite.mutable_data());
     if (finite_.defined()) finite = finite * finite_;
     Scalar taken = taken_.defined() ? taken_ + finite : finite;
     step(finite);
@@ -63,8 +67,6 @@ class NonFiniteWatch {
   Scalar values_{Shape{3}};
   std::int64_t followed_ = 0;
 };
-
-}  // namespace detail
 
 /// The first tensor that holds an infinite number or none at all, in words: a parameter, then the loss, then a
 /// gradient. Waits for the device for each of them.

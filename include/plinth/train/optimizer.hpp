@@ -41,8 +41,8 @@ class Optimizer {
 
   /// Makes the parameters for which belongs(dotted name) is true a group, also those of an earlier one. Without groups
   /// every parameter has the rate as it is, and weight decay acts on those with at least two axes: not on gains and
-  /// biases. Throws ArgumentError when no parameter belongs to the group, or a number is negative.  PyTorch:
-  /// param_groups.
+  /// biases. Throws ArgumentError when no parameter belongs to the group, or a number is negative.
+  /// PyTorch: param_groups.
   template <class Predicate>
   void set_group(Predicate&& belongs, const ParameterGroup& group) {
     require<ArgumentError>(group.rate_factor >= 0 && group.weight_decay >= 0, name_, ": a group with rate_factor ",

@@ -3,9 +3,10 @@
 //
 // All share one warm-up: step t < warmup_steps has the rate peak (t + 1) / (warmup_steps + 1), so the first step has a
 // rate above 0, and step t = warmup_steps is the first at the peak. Where a schedule has an end, step t = steps - 1 is
-// the last before final_rate is reached, and from t = steps on the rate is final_rate. PyTorch's LinearLR(start_factor
-// = 1 / (warmup_steps + 1), total_iters = warmup_steps) is this warm-up; transformers' begins with a rate of 0 at t =
-// 0; one step later, with one step more of warm-up and in all, its rates are these.
+// the last before final_rate is reached, and from t = steps on the rate is final_rate.
+//
+// PyTorch: LinearLR(start_factor=1 / (warmup_steps + 1), total_iters=warmup_steps) is this warm-up. transformers begins
+// with a rate of 0 at t = 0; one step later, with one step more of warm-up and in all, its rates are these.
 #pragma once
 
 #include <algorithm>

@@ -96,10 +96,7 @@ class Trainer {
 
   /// Trains a language model: loss(at) is the cross-entropy of a batch of windows.
   template <class Observer = detail::Unobserved>
-  void fit(const TokenWindows& data, Observer&& observer = {}) requires requires(const M& m) {
-    m.config.context;
-  }
-  {
+  void fit(const TokenWindows& data, Observer&& observer = {}) {
     const std::int64_t context = options_.context ? options_.context : model_.config.context;
     fit(
         [&](const MicroStep& at) {
@@ -111,9 +108,10 @@ class Trainer {
 
   /// Runs the steps that are left, each of the mean of loss(const MicroStep&) over its micro-steps. Every
   /// `report_every` steps, and after the last, it waits for the device, and observer(const TrainingStep&) is called,
-  /// which may return false to stop; a later fit goes on from there. No other step waits. Throws GradientError naming
-  /// the parameters that the first backward did not reach, and NonFiniteError naming the first tensor that is infinite
-  /// or no number: the step that it belongs to, and what came after, has then changed nothing, and is the next.
+  /// which may return false to stop; a later fit goes on from there. No other step waits.
+  /// Throws GradientError naming the parameters that the first backward did not reach, and NonFiniteError naming the
+  /// first tensor that is infinite or no number. The weights are then those before the step in which it arose, which is
+  /// the next: steps after it, up to the one that looked, changed nothing on the device.
   template <class Loss, class Observer = detail::Unobserved>
     requires std::invocable<Loss&, const MicroStep&>
   void fit(Loss&& loss, Observer&& observer = {}) {
@@ -187,7 +185,7 @@ class Trainer {
   TrainerOptions options_;
   Optimizer optimizer_;
   Schedule schedule_;
-  detail::NonFiniteWatch<accumulator_t<T>, D> watch_;
+  NonFiniteWatch<accumulator_t<T>, D> watch_;
   std::int64_t next_step_ = 0;
 };
 
