@@ -40,7 +40,7 @@ void add_data(CLI::App& app, Options& options) {
       ->type_name("FOLDER");
 }
 
-void add_model(CLI::App& app, plinth::DecoderConfig& model) {
+void add_model(CLI::App& app, plinth::TransformerConfig& model) {
   const auto group = [](CLI::Option* option) { option->group("Model"); };
   group(app.add_option("--context", model.context, "Bytes the model sees at once")->check(between(2, 65536)));
   group(app.add_option("--hidden", model.hidden, "Channels")->check(between(2, 16384)));

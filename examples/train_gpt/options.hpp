@@ -8,7 +8,7 @@
 #include <vector>
 
 #include <plinth/generate/generate.hpp>
-#include <plinth/models/decoder_config.hpp>
+#include <plinth/models/config.hpp>
 #include <plinth/train/trainer.hpp>
 
 /// The name of each option that has a value, given or not, and the value.
@@ -18,7 +18,7 @@ struct Options {
   std::vector<std::string> data;
   std::string run_folder = "runs/train_gpt";
   // The smaller model learns more in the same time than one of 128 channels does: it sees more text.
-  plinth::DecoderConfig model = plinth::llama_shape(
+  plinth::TransformerConfig model = plinth::llama_shape(
       {.vocabulary = 256, .context = 128, .hidden = 96, .layers = 4, .heads = 3, .feed_forward = 256});
   plinth::TrainerOptions training = {.steps = 2500,
                                      .batch = 8,

@@ -33,6 +33,8 @@
 #include <plinth/layers/linear.hpp>
 #include <plinth/layers/norm.hpp>
 #include <plinth/models/decoder.hpp>
+#include <plinth/models/encoder.hpp>
+#include <plinth/models/encoder_decoder.hpp>
 #include <plinth/ops/arithmetic.hpp>
 #include <plinth/ops/cast.hpp>
 #include <plinth/ops/create.hpp>

@@ -18,11 +18,11 @@ using Lengths = std::vector<std::int64_t>;
 
 namespace {
 
-const DecoderConfig gpt = {.vocabulary = 11, .context = 12, .hidden = 12, .layers = 2, .heads = 3};
-const DecoderConfig llama = llama_shape(
+const TransformerConfig gpt = {.vocabulary = 11, .context = 12, .hidden = 12, .layers = 2, .heads = 3};
+const TransformerConfig llama = llama_shape(
     {.vocabulary = 11, .context = 12, .hidden = 16, .layers = 2, .heads = 4, .key_heads = 2, .feed_forward = 24});
 
-Decoder<double> decoder(const DecoderConfig& config) {
+Decoder<double> decoder(const TransformerConfig& config) {
   Decoder<double> model(config);
   std::uint32_t site = 0;
   for_each_parameter(model, [&](const std::string&, Tensor<double>& x) {
@@ -53,7 +53,7 @@ KeyValues<double> counted(std::int64_t B, std::int64_t T, double first) {
 }  // namespace
 
 TEST_CASE("a decoder says the same of tokens in pieces as of all at once") {
-  for (const DecoderConfig& config : {gpt, llama}) {
+  for (const TransformerConfig& config : {gpt, llama}) {
     const auto model = decoder(config);
     const NoGradient no_gradient;
     const auto ids = some_ids(2, 10);
@@ -71,7 +71,7 @@ TEST_CASE("a decoder says the same of tokens in pieces as of all at once") {
 }
 
 TEST_CASE("rows of different lengths go on side by side") {
-  for (const DecoderConfig& config : {gpt, llama}) {
+  for (const TransformerConfig& config : {gpt, llama}) {
     const auto model = decoder(config);
     const NoGradient no_gradient;
     const auto ids = some_ids(3, 8);

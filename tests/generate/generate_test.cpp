@@ -25,7 +25,7 @@ namespace {
 struct Counter {
   using element = float;
   using device = Cpu;
-  DecoderConfig config = {.vocabulary = 10, .context = 4};
+  TransformerConfig config = {.vocabulary = 10, .context = 4};
   std::vector<Tokens>* shown;
 
   Tensor<float> operator()(const Tensor<std::int32_t>& tokens) const {
@@ -44,7 +44,7 @@ struct Counter {
 struct CachedCounter {
   using element = float;
   using device = Cpu;
-  DecoderConfig config = {.vocabulary = 10, .context = 4};
+  TransformerConfig config = {.vocabulary = 10, .context = 4};
   std::vector<Tokens>* shown;
 
   Tensor<float> hidden_states(const Tensor<std::int32_t>& tokens, const Tensor<std::int32_t>&,
@@ -68,7 +68,7 @@ struct CachedCounter {
 struct Descending {
   using element = float;
   using device = Cpu;
-  DecoderConfig config = {.vocabulary = 10, .context = 2};
+  TransformerConfig config = {.vocabulary = 10, .context = 2};
 
   Tensor<float> operator()(const Tensor<std::int32_t>& tokens) const {
     Tensor<float> logits({1, tokens.size(1), 10});
@@ -83,12 +83,12 @@ struct Uncached {
   using element = T;
   using device = Cpu;
   const Decoder<T>& model;
-  DecoderConfig config = model.config;
+  TransformerConfig config = model.config;
   Tensor<T> operator()(const Tensor<std::int32_t>& tokens) const { return model(tokens); }
 };
 
 template <class T>
-void with_and_without_cache(const DecoderConfig& shape) {
+void with_and_without_cache(const TransformerConfig& shape) {
   Decoder<T> model(shape);
   std::uint32_t site = 0;
   for_each_parameter(model, [&](const std::string&, Tensor<T>& x) {  // large enough for every part to matter
@@ -104,7 +104,7 @@ void with_and_without_cache(const DecoderConfig& shape) {
     }
 }
 
-const DecoderConfig config = {.vocabulary = 17, .context = 6, .hidden = 16, .layers = 1, .heads = 2};
+const TransformerConfig config = {.vocabulary = 17, .context = 6, .hidden = 16, .layers = 1, .heads = 2};
 
 template <class M>
 void refuses(const M& model, const Tokens& prompt, const GenerateOptions& options, const char* text) {
@@ -143,7 +143,7 @@ TEST_CASE("a context of one token holds the last") {
 }
 
 TEST_CASE("the cache changes no token, past the context either") {
-  for (const DecoderConfig& shape :
+  for (const TransformerConfig& shape :
        {config, llama_shape({.vocabulary = 17, .context = 6, .hidden = 16, .layers = 2, .heads = 4, .key_heads = 2})}) {
     with_and_without_cache<float>(shape);
     with_and_without_cache<double>(shape);
@@ -248,6 +248,6 @@ TEST_CASE("generation options out of range are refused") {
 
 TEST_CASE("a model that computes no number is an error of sampling") {
   Decoder<float> model(config);
-  model.final_norm.gain.mutable_data()[0] = std::numeric_limits<float>::quiet_NaN();
+  model.stack.final_norm->gain.mutable_data()[0] = std::numeric_limits<float>::quiet_NaN();
   refuses(model, {1}, {}, "sample: the logit of token 0 is not a number");
 }

@@ -146,7 +146,7 @@ def save_safetensors(path, tensors, metadata):
     header, data = {"__metadata__": metadata}, b""
     for name, x in sorted(tensors.items(), key=lambda item: -item[1].element_size()):
         content = x.contiguous().numpy().tobytes()
-        assert len(data) % 8 == 0, name
+        assert len(data) % x.element_size() == 0, name
         header[name] = {"dtype": types[x.dtype], "shape": list(x.shape),
                         "data_offsets": [len(data), len(data) + len(content)]}
         data += content

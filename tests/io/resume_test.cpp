@@ -22,12 +22,12 @@ constexpr std::int64_t steps = 8;
 const TrainerOptions options = {
     .steps = steps, .batch = 2, .accumulation = 2, .learning_rate = 1e-2, .warmup_steps = 3, .seed = 5};
 
-DecoderConfig with_dropout(DecoderConfig config) {
+TransformerConfig with_dropout(TransformerConfig config) {
   config.dropout = 0.2;
   return config;
 }
-const DecoderConfig gpt2 = with_dropout({.vocabulary = 30, .context = 12, .hidden = 16, .layers = 2, .heads = 2});
-const DecoderConfig llama = with_dropout(llama_shape(
+const TransformerConfig gpt2 = with_dropout({.vocabulary = 30, .context = 12, .hidden = 16, .layers = 2, .heads = 2});
+const TransformerConfig llama = with_dropout(llama_shape(
     {.vocabulary = 30, .context = 12, .hidden = 16, .layers = 2, .heads = 4, .key_heads = 2, .feed_forward = 24}));
 
 TokenWindows data() { return TokenWindows(numbers::below(30, 500, 1)); }
@@ -39,7 +39,7 @@ struct GptRun {
   Decoder<float> model;
   Trainer<Decoder<float>> trainer;
 
-  explicit GptRun(const DecoderConfig& config) : model(config), trainer(model, options) {}
+  explicit GptRun(const TransformerConfig& config) : model(config), trainer(model, options) {}
   /// Of all parameters, all optimiser state and the history.
   std::string digest(const History& history) {
     Sha256 hash;
@@ -61,7 +61,7 @@ void run_until(std::int64_t stop, GptRun& run, History& history, const files::Fo
 }
 
 /// The digest of a run that stops at each of `stops` and goes on in a new model, trainer and optimiser.
-std::string digest_stopped_at(const DecoderConfig& config, const std::vector<std::int64_t>& stops) {
+std::string digest_stopped_at(const TransformerConfig& config, const std::vector<std::int64_t>& stops) {
   const files::Folder folder;
   History history;
   auto other_weights = config;
@@ -83,7 +83,7 @@ std::string digest_stopped_at(const DecoderConfig& config, const std::vector<std
 }  // namespace
 
 TEST_CASE("a run resumed at any step equals the uninterrupted one") {
-  for (const DecoderConfig& config : {gpt2, llama}) {
+  for (const TransformerConfig& config : {gpt2, llama}) {
     const std::string whole = digest_stopped_at(config, {steps});
     for (std::int64_t stop = 1; stop < steps; ++stop) {
       INFO("stopped after step " << stop);

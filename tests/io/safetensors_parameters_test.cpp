@@ -21,7 +21,7 @@ using Names = std::vector<std::string>;
 
 namespace {
 
-const DecoderConfig config = {.vocabulary = 11, .context = 8, .hidden = 16, .layers = 2, .heads = 2};
+const TransformerConfig config = {.vocabulary = 11, .context = 8, .hidden = 16, .layers = 2, .heads = 2};
 
 template <class T>
 struct Pair {

@@ -18,16 +18,16 @@ using namespace plinth;
 
 namespace {
 
-const DecoderConfig gpt = {.vocabulary = 13, .context = 10, .hidden = 12, .layers = 2, .heads = 3, .dropout = 0.1};
-const DecoderConfig llama = llama_shape({.vocabulary = 13, .context = 10, .hidden = 16, .layers = 2, .heads = 4,
+const TransformerConfig gpt = {.vocabulary = 13, .context = 10, .hidden = 12, .layers = 2, .heads = 3, .dropout = 0.1};
+const TransformerConfig llama = llama_shape({.vocabulary = 13, .context = 10, .hidden = 16, .layers = 2, .heads = 4,
                                          .key_heads = 2, .feed_forward = 24, .dropout = 0.1});
 /// Neither of them: ALiBi and a gate whose beta is learned.
-const DecoderConfig other = {.vocabulary = 13, .context = 10, .hidden = 12, .layers = 2, .heads = 3,
+const TransformerConfig other = {.vocabulary = 13, .context = 10, .hidden = 12, .layers = 2, .heads = 3,
                              .activation = ActivationKind::swish, .gated = true, .position = PositionKind::alibi};
 
 /// A decoder on D whose weights, biases and gains too, are random numbers of a deviation at which all parts matter.
 template <class T, class D>
-Decoder<T, D> decoder(const DecoderConfig& config) {
+Decoder<T, D> decoder(const TransformerConfig& config) {
   Decoder<T, D> model(config);
   std::uint32_t site = 0;
   for_each_parameter(model, [&](const std::string&, Tensor<T, D>& x) {
@@ -39,7 +39,7 @@ Decoder<T, D> decoder(const DecoderConfig& config) {
 
 /// Logits and loss of one batch, then the gradients of all parameters; each as one list of numbers.
 template <class T, class D>
-std::vector<std::vector<T>> forward_and_backward(const DecoderConfig& config) {
+std::vector<std::vector<T>> forward_and_backward(const TransformerConfig& config) {
   const auto model = decoder<T, D>(config);
   const Tensor<std::int32_t, D> tokens({3, 9}, numbers::below(13, 27, 1)), targets({3, 9}, numbers::below(13, 27, 2));
   const TrainingScope<D> training(5, 7);
@@ -58,7 +58,7 @@ double norm(const std::vector<T>& x) {
 
 /// Each list within the tolerance, relative to its norm; the gradients of key biases, 0 but for rounding, by all gradients.
 template <class T>
-void compare(const DecoderConfig& config, double tolerance) {
+void compare(const TransformerConfig& config, double tolerance) {
   const auto on_cpu = forward_and_backward<T, Cpu>(config), on_plain = forward_and_backward<T, Plain>(config);
   REQUIRE(on_cpu.size() == on_plain.size());
   double gradients = 0;
@@ -77,7 +77,7 @@ const TrainerOptions options = {.steps = 5, .batch = 3, .accumulation = 2, .lear
 
 /// What a training run logs, the weights behind it, and what the trained model writes.
 template <class D>
-std::vector<double> train_and_generate(const DecoderConfig& config) {
+std::vector<double> train_and_generate(const TransformerConfig& config) {
   auto model = decoder<double, D>(config);
   std::vector<double> all;
   Trainer(model, options).fit(data(), [&](const TrainingStep& report) {
@@ -118,7 +118,7 @@ TEST_CASE("a decoder with ALiBi and Swish gives the same numbers on both backend
 }
 
 TEST_CASE("Trainer and generate run on both backends") {
-  for (const DecoderConfig& config : {gpt, llama, other}) {
+  for (const TransformerConfig& config : {gpt, llama, other}) {
     const auto on_cpu = train_and_generate<Cpu>(config), on_plain = train_and_generate<Plain>(config);
     REQUIRE(on_cpu.size() > 23);
     CHECK(numbers::distance(on_cpu, on_plain) < 1e-9);
@@ -127,9 +127,9 @@ TEST_CASE("Trainer and generate run on both backends") {
 }
 
 TEST_CASE("training waits for the device where it reports, and nowhere else") {
-  for (const DecoderConfig& config : {gpt, llama, other}) {
+  for (const TransformerConfig& config : {gpt, llama, other}) {
     Decoder<float, Plain> model(config);
-    const auto before = model.blocks[1].feed_forward.down.weight.to_vector();
+    const auto before = model.stack.blocks[1].feed_forward.down.weight.to_vector();
     const auto reports = [&](std::int64_t every) {
       auto some = options;
       some.report_every = every;
@@ -138,14 +138,14 @@ TEST_CASE("training waits for the device where it reports, and nowhere else") {
     CHECK(reports(1000) == 1);  // after the last step
     CHECK(reports(2) == 3);
     CHECK(reports(1) == options.steps);
-    CHECK(model.blocks[1].feed_forward.down.weight.to_vector() != before);  // it did train
+    CHECK(model.stack.blocks[1].feed_forward.down.weight.to_vector() != before);  // it did train
   }
 }
 
 TEST_CASE("what waits for the device is counted") {
   Decoder<float, Plain> model(gpt);
   CHECK(synchronisations([&] {
-          Trainer(model, options).fit(data(), [&](const TrainingStep&) { model.token_embedding.weight.to_vector(); });
+          Trainer(model, options).fit(data(), [&](const TrainingStep&) { model.input.token_embedding.weight.to_vector(); });
         }) == 2 * options.steps);
   CHECK(synchronisations([] { queue<Plain>::current().synchronize(); }) == 1);
   CHECK(synchronisations([] { Tensor<float, Plain>({2}, {1, 2}); }) == 0);

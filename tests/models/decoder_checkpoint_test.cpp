@@ -14,17 +14,17 @@ using namespace plinth;
 
 namespace {
 
-const DecoderConfig gpt = {.vocabulary = 11, .context = 8, .hidden = 12, .layers = 5, .heads = 2, .dropout = 0.2};
-const DecoderConfig llama =
+const TransformerConfig gpt = {.vocabulary = 11, .context = 8, .hidden = 12, .layers = 5, .heads = 2, .dropout = 0.2};
+const TransformerConfig llama =
     llama_shape({.vocabulary = 11, .context = 8, .hidden = 16, .layers = 5, .heads = 4, .key_heads = 2});
 
 /// The losses and gradient norms of a run, and the weights behind it.
-std::vector<double> trained(const DecoderConfig& config, std::int64_t blocks_per_checkpoint, bool frozen_inputs) {
+std::vector<double> trained(const TransformerConfig& config, std::int64_t blocks_per_checkpoint, bool frozen_inputs) {
   Decoder<float> model(config);
-  model.blocks_per_checkpoint = blocks_per_checkpoint;
+  model.stack.blocks_per_checkpoint = blocks_per_checkpoint;
   if (frozen_inputs) {
-    set_trainable(model.token_embedding, false);
-    set_trainable(model.position_embedding, false);
+    set_trainable(model.input.token_embedding, false);
+    set_trainable(model.input.position_embedding, false);
   }
   std::vector<double> all;
   Trainer trainer(model, {.steps = 3, .batch = 2, .accumulation = 2, .learning_rate = 1e-2});
@@ -43,7 +43,7 @@ constexpr std::int64_t B = 4, length = 64;
 /// Bytes that a step needs at most beyond the model and its gradients.
 double peak(std::int64_t layers, std::int64_t blocks_per_checkpoint) {
   Decoder<float> model({.vocabulary = 8, .context = length, .hidden = 32, .layers = layers, .heads = 2});
-  model.blocks_per_checkpoint = blocks_per_checkpoint;
+  model.stack.blocks_per_checkpoint = blocks_per_checkpoint;
   const Tensor<std::int32_t> tokens({B, length}, numbers::below(8, B * length, 1));
   std::size_t before = 0;
   for (int run = 0; run < 2; ++run) {  // in the second, gradients and scratch memory are there
@@ -57,13 +57,13 @@ double peak(std::int64_t layers, std::int64_t blocks_per_checkpoint) {
 }  // namespace
 
 TEST_CASE("a decoder with gradient checkpoints trains bit for bit as without") {
-  for (const DecoderConfig& config : {gpt, llama})
+  for (const TransformerConfig& config : {gpt, llama})
     for (const bool frozen_inputs : {false, true}) {
       const auto expected = trained(config, 0, frozen_inputs);
       for (const std::int64_t blocks : {1, 2, 5, 100}) CHECK(trained(config, blocks, frozen_inputs) == expected);
     }
   Decoder<float> model(gpt);
-  model.blocks_per_checkpoint = -1;
+  model.stack.blocks_per_checkpoint = -1;
   CHECK_THROWS_AS(model(Tensor<std::int32_t>({1, 2}, {1, 2})), ArgumentError);
 }
 

@@ -16,8 +16,8 @@ using Ids = Tensor<std::int32_t>;
 
 namespace {
 
-const DecoderConfig gpt = {.vocabulary = 11, .context = 8, .hidden = 12, .layers = 2, .heads = 3};
-const DecoderConfig llama =
+const TransformerConfig gpt = {.vocabulary = 11, .context = 8, .hidden = 12, .layers = 2, .heads = 3};
+const TransformerConfig llama =
     llama_shape({.vocabulary = 11, .context = 8, .hidden = 16, .layers = 2, .heads = 4, .key_heads = 2, .feed_forward = 24});
 
 Ids some_ids(std::int64_t B, std::int64_t T, std::uint32_t site = 1) { return Ids({B, T}, numbers::below(11, B * T, site)); }
@@ -25,7 +25,7 @@ Ids some_ids(std::int64_t B, std::int64_t T, std::uint32_t site = 1) { return Id
 }  // namespace
 
 TEST_CASE("rows of a batch and positions given by hand change nothing") {
-  for (const DecoderConfig& config : {gpt, llama}) {
+  for (const TransformerConfig& config : {gpt, llama}) {
     const Decoder<double> model(config);
     const NoGradient no_gradient;
     const auto ids = some_ids(3, 5);
@@ -50,11 +50,11 @@ TEST_CASE("a tied head is the embedding, an untied one is not") {
   CHECK_FALSE(tied.head.has_value());
   CHECK(untied.head.has_value());
   backward(cross_entropy(tied(Ids({1, 2}, {3, 4})), Ids({1, 2}, {4, 5})));
-  const auto rows = gradient(tied.token_embedding.weight).to_vector();
+  const auto rows = gradient(tied.input.token_embedding.weight).to_vector();
   // Through the head every row of the table receives something, not only the rows that were read.
   for (std::size_t row = 0; row < 11; ++row) CHECK(std::fabs(rows[row * 12]) > 0);
   backward(cross_entropy(untied(Ids({1, 2}, {3, 4})), Ids({1, 2}, {4, 5})));
-  const auto read = gradient(untied.token_embedding.weight).to_vector();
+  const auto read = gradient(untied.input.token_embedding.weight).to_vector();
   CHECK(std::fabs(read[3 * 16]) > 0);
   CHECK(read[5 * 16] == 0);
   CHECK(unreached(tied).empty());
@@ -62,7 +62,7 @@ TEST_CASE("a tied head is the embedding, an untied one is not") {
 }
 
 TEST_CASE("gradients of whole decoders against differences") {
-  for (DecoderConfig config : {gpt, llama}) {
+  for (TransformerConfig config : {gpt, llama}) {
     config.layers = 1;
     const Decoder<double> model(config);
     const auto ids = some_ids(2, 4), targets = some_ids(2, 4, 2);
@@ -92,7 +92,7 @@ TEST_CASE("gradients of whole decoders against differences") {
 }
 
 TEST_CASE("element i of a weight is a function of seed, name and i alone") {
-  const auto values = Decoder<double>(gpt).token_embedding.weight.to_vector();
+  const auto values = Decoder<double>(gpt).input.token_embedding.weight.to_vector();
   const RandomStream stream{1, RandomPurpose::initialise, random_site("token_embedding.weight")};
   for (std::size_t i = 0; i < values.size(); ++i)
     if (values[i] != 0.02 * stream.normal(i)) FAIL_CHECK("element " << i);

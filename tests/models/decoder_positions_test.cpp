@@ -18,7 +18,7 @@ using Ids = Tensor<std::int32_t>;
 
 namespace {
 
-const DecoderConfig sizes = {
+const TransformerConfig sizes = {
     .vocabulary = 17, .context = 24, .hidden = 24, .layers = 2, .heads = 3, .feed_forward = 96};
 
 template <class T>
@@ -31,7 +31,7 @@ double worst_difference(const std::vector<T>& a, const std::vector<T>& b) {
 
 /// The logits of golden tokens under weights `weights`.<name> against `logits`, relative to the largest.
 template <class T>
-void compare(const std::string& weights, const std::string& logits, const DecoderConfig& config) {
+void compare(const std::string& weights, const std::string& logits, const TransformerConfig& config) {
   INFO(logits);
   const SafetensorsFile golden("tests/golden/decoder_positions.safetensors");
   Decoder<T> model(config);
@@ -46,14 +46,14 @@ void compare(const std::string& weights, const std::string& logits, const Decode
   CHECK(worst_difference(found, expected) < 1e-5 * largest);
 }
 
-DecoderConfig with_positions(PositionKind kind) {
-  DecoderConfig config = sizes;
+TransformerConfig with_positions(PositionKind kind) {
+  TransformerConfig config = sizes;
   config.position = kind;
   return config;
 }
 
 /// A decoder whose weights are large enough for positions to matter.
-Decoder<double> decoder(const DecoderConfig& config) {
+Decoder<double> decoder(const TransformerConfig& config) {
   Decoder<double> model(config);
   std::uint32_t site = 0;
   for_each_parameter(model, [&](const std::string&, Tensor<double>& x) {
@@ -74,7 +74,7 @@ Ids positions(std::int64_t B, std::int64_t T, std::int32_t first, std::int32_t s
 }  // namespace
 
 TEMPLATE_TEST_CASE("a decoder with ALiBi is MPT", "", float, double) {
-  DecoderConfig config = with_positions(PositionKind::alibi);
+  TransformerConfig config = with_positions(PositionKind::alibi);
   config.activation = ActivationKind::gelu;
   config.bias = false;
   compare<TestType>("alibi.weights", "alibi.logits", config);
@@ -82,7 +82,7 @@ TEMPLATE_TEST_CASE("a decoder with ALiBi is MPT", "", float, double) {
 
 TEMPLATE_TEST_CASE("decoders with scaled RoPE are those of transformers", "", float, double) {
   using enum RopeScalingKind;
-  DecoderConfig config = llama_shape(sizes);
+  TransformerConfig config = llama_shape(sizes);
   config.key_heads = 1;
   config.rope_theta = 100;
   const auto check = [&](const char* logits, RopeScalingKind kind) {
@@ -96,7 +96,7 @@ TEMPLATE_TEST_CASE("decoders with scaled RoPE are those of transformers", "", fl
 }
 
 TEST_CASE("sinusoidal positions are a learned table that is not learned") {
-  DecoderConfig config = with_positions(PositionKind::sinusoidal);
+  TransformerConfig config = with_positions(PositionKind::sinusoidal);
   config.tied_head = false;
   const auto fixed = decoder(config);
   config.position = PositionKind::learned;
@@ -106,8 +106,8 @@ TEST_CASE("sinusoidal positions are a learned table that is not learned") {
       if (name == other) x = y;
     });
   });
-  learned.token_embedding.weight = fixed.token_embedding.weight * std::sqrt(24.0);  // Vaswani et al. 2017, section 3.4
-  learned.position_embedding->weight = SinusoidalTable<double>(24, 24).values;
+  learned.input.token_embedding.weight = fixed.input.token_embedding.weight * std::sqrt(24.0);  // Vaswani et al. 2017, section 3.4
+  learned.input.position_embedding->weight = SinusoidalTable<double>(24, 24).values;
   CHECK(parameter_count(fixed) == parameter_count(learned) - 24 * 24);
   CHECK(worst_difference(fixed(tokens(2, 9)).to_vector(), learned(tokens(2, 9)).to_vector()) < 1e-12);
 }
@@ -128,7 +128,7 @@ TEST_CASE("what a decoder knows of positions") {
 }
 
 TEST_CASE("positions pressed together by linear scaling are those in between") {
-  DecoderConfig config = with_positions(PositionKind::rotary);
+  TransformerConfig config = with_positions(PositionKind::rotary);
   const auto plain = decoder(config);
   config.rope_scaling = {.kind = RopeScalingKind::linear, .factor = 2};
   const auto scaled = decoder(config);
@@ -165,7 +165,7 @@ TEST_CASE("gradients reach every parameter for every kind of position, the same 
     auto model = decoder(with_positions(kind));
     set_trainable(model, true);
     const auto gradients = [&](std::int64_t blocks_per_checkpoint) {
-      model.blocks_per_checkpoint = blocks_per_checkpoint;
+      model.stack.blocks_per_checkpoint = blocks_per_checkpoint;
       clear_gradients(model);
       backward(model(tokens(2, 7)), dlogits);
       CHECK(unreached(model).empty());

@@ -17,8 +17,8 @@ using Ids = Tensor<std::int32_t>;
 
 namespace {
 
-const DecoderConfig gpt = {.vocabulary = 11, .context = 8, .hidden = 12, .layers = 2, .heads = 3};
-const DecoderConfig llama =
+const TransformerConfig gpt = {.vocabulary = 11, .context = 8, .hidden = 12, .layers = 2, .heads = 3};
+const TransformerConfig llama =
     llama_shape({.vocabulary = 11, .context = 8, .hidden = 16, .layers = 2, .heads = 4, .key_heads = 2, .feed_forward = 24});
 
 Ids some_ids(std::int64_t B, std::int64_t T, std::uint32_t site = 1) { return Ids({B, T}, numbers::below(11, B * T, site)); }
@@ -47,7 +47,7 @@ Moments moments(const Tensor<T>& x) {
   return m;
 }
 
-std::int64_t count_of(const DecoderConfig& config) { return parameter_count(Decoder<float>(config)); }
+std::int64_t count_of(const TransformerConfig& config) { return parameter_count(Decoder<float>(config)); }
 
 }  // namespace
 
@@ -69,9 +69,9 @@ TEST_CASE("weights start as GPT-2's do") {
     CHECK(std::fabs(m.mean) < 5 * deviation / std::sqrt(n));
     CHECK(std::fabs(m.deviation - deviation) < 5 * deviation / std::sqrt(2 * n));
   };
-  is_normal(model.token_embedding.weight, 0.02);
-  is_normal(model.position_embedding->weight, 0.02);
-  for (const auto& block : model.blocks) {
+  is_normal(model.input.token_embedding.weight, 0.02);
+  is_normal(model.input.position_embedding->weight, 0.02);
+  for (const auto& block : model.stack.blocks) {
     is_normal(block.attention.query.weight, 0.02);
     is_normal(block.attention.value.weight, 0.02);
     is_normal(block.feed_forward.up.weight, 0.02);
@@ -80,8 +80,8 @@ TEST_CASE("weights start as GPT-2's do") {
     CHECK(moments(block.attention.query.bias).deviation == 0);
     CHECK(block.attention_norm.gain.to_vector() == std::vector<float>(96, 1));
   }
-  CHECK(model.blocks[0].attention.query.weight.to_vector() != model.blocks[1].attention.query.weight.to_vector());
-  CHECK(model.blocks[0].attention.query.weight.to_vector() != model.blocks[0].attention.key.weight.to_vector());
+  CHECK(model.stack.blocks[0].attention.query.weight.to_vector() != model.stack.blocks[1].attention.query.weight.to_vector());
+  CHECK(model.stack.blocks[0].attention.query.weight.to_vector() != model.stack.blocks[0].attention.key.weight.to_vector());
 }
 
 TEST_CASE("the seed decides the weights") {
@@ -93,13 +93,13 @@ TEST_CASE("the seed decides the weights") {
 
 TEST_CASE("every dropout of a decoder has a site of its own") {
   const Decoder<float> model(gpt);
-  std::set<std::uint32_t> sites = {model.embedding_dropout.site};
-  for (const auto& block : model.blocks) sites.insert({block.attention_dropout.site, block.feed_forward_dropout.site});
+  std::set<std::uint32_t> sites = {model.input.embedding_dropout.site};
+  for (const auto& block : model.stack.blocks) sites.insert({block.attention_dropout.site, block.feed_forward_dropout.site});
   CHECK(sites.size() == 5);
 }
 
 TEST_CASE("a token changes no logits before it and all from it on") {
-  for (const DecoderConfig& config : {gpt, llama}) {
+  for (const TransformerConfig& config : {gpt, llama}) {
     const Decoder<float> model(config);
     const NoGradient no_gradient;
     auto ids = some_ids(2, 6);

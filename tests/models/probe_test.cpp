@@ -16,12 +16,12 @@ using Ids = Tensor<std::int32_t>;
 
 namespace {
 
-const DecoderConfig gpt = {.vocabulary = 11, .context = 8, .hidden = 12, .layers = 3, .heads = 3};
-const DecoderConfig llama = llama_shape(
+const TransformerConfig gpt = {.vocabulary = 11, .context = 8, .hidden = 12, .layers = 3, .heads = 3};
+const TransformerConfig llama = llama_shape(
     {.vocabulary = 11, .context = 8, .hidden = 16, .layers = 3, .heads = 4, .key_heads = 2, .feed_forward = 24});
 
 /// Weights large enough for attention that is not the same everywhere.
-Decoder<double> decoder(const DecoderConfig& config) {
+Decoder<double> decoder(const TransformerConfig& config) {
   Decoder<double> model(config);
   for_each_parameter(model, [](const std::string&, Tensor<double>& x) {
     if (x.rank() < 2) return;
@@ -48,11 +48,11 @@ TEST_CASE("a probe of a decoder sees each block's input, the last states, and wh
     CHECK(probe.hidden_states[3].to_vector() == model.hidden_states(ids).to_vector());
     const auto positions = KeyValueCache<double>(2, 7).next_positions(7);
     const AttentionMask<double> mask{.causal = true};
-    const SequenceContext<double> context{positions, model.position_embedding ? nullptr : &model.rotary};
+    const SequenceContext<double> context{positions, model.input.position_embedding ? nullptr : &model.stack.rotary};
     for (std::size_t layer = 0; layer < 3; ++layer) {
-      const auto& block = model.blocks[layer];
+      const auto& block = model.stack.blocks[layer];
       const auto after = block(probe.hidden_states[layer], mask, context);
-      const auto expected = layer == 2 ? model.final_norm(after) : after;
+      const auto expected = layer == 2 ? (*model.stack.final_norm)(after) : after;
       CHECK(probe.hidden_states[layer + 1].to_vector() == expected.to_vector());
       Probe<double> alone;
       SequenceContext<double> watched = context;
@@ -69,10 +69,10 @@ TEST_CASE("a probe sees every layer once also where gradient checkpoints are on,
   const auto gradient_of = [&](Probe<double>* probe) {
     clear_gradients(model);
     backward(cross_entropy(model(ids, {}, nullptr, probe), ids));
-    return gradient(model.token_embedding.weight).to_vector();
+    return gradient(model.input.token_embedding.weight).to_vector();
   };
   const auto expected = gradient_of(nullptr);
-  model.blocks_per_checkpoint = 2;
+  model.stack.blocks_per_checkpoint = 2;
   Probe<double> probe;
   CHECK(gradient_of(&probe) == expected);
   CHECK(probe.hidden_states.size() == 4);

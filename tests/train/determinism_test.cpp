@@ -38,7 +38,7 @@ std::string trained(const Decoder<float>& initial, const TrainerOptions& options
   return hash.digest();
 }
 
-void same_bits(const DecoderConfig& config, const TrainerOptions& options) {
+void same_bits(const TransformerConfig& config, const TrainerOptions& options) {
   const Decoder<float> initial(config);
   const std::string first = trained(initial, options, 1);
   for (const int threads : {2, 3, 4}) {
@@ -51,26 +51,26 @@ void same_bits(const DecoderConfig& config, const TrainerOptions& options) {
 }  // namespace
 
 TEST_CASE("determinism: 50 steps of a GPT-2 shape with dropout and accumulation") {
-  const DecoderConfig config = {.vocabulary = 90, .context = 32, .hidden = 48, .layers = 2, .heads = 4, .dropout = 0.1};
+  const TransformerConfig config = {.vocabulary = 90, .context = 32, .hidden = 48, .layers = 2, .heads = 4, .dropout = 0.1};
   const TrainerOptions options = {.steps = 50, .batch = 3, .accumulation = 2, .learning_rate = 1e-2};
   same_bits(config, options);
 }
 
 TEST_CASE("determinism: 50 steps of a Llama shape with dropout and accumulation") {
-  const DecoderConfig config = llama_shape({.vocabulary = 90, .context = 24, .hidden = 48, .layers = 1, .heads = 4,
+  const TransformerConfig config = llama_shape({.vocabulary = 90, .context = 24, .hidden = 48, .layers = 1, .heads = 4,
                                             .key_heads = 2, .feed_forward = 112, .dropout = 0.1});
   const TrainerOptions options = {.steps = 50, .batch = 4, .accumulation = 2, .learning_rate = 1e-2};
   same_bits(config, options);
 }
 
 TEST_CASE("determinism: hidden size 768 and products over K = 3072") {
-  const DecoderConfig config = {.vocabulary = 40, .context = 8, .hidden = 768, .layers = 1, .heads = 12,
+  const TransformerConfig config = {.vocabulary = 40, .context = 8, .hidden = 768, .layers = 1, .heads = 12,
                                 .feed_forward = 3072, .dropout = 0.1};
   same_bits(config, {.steps = 2, .batch = 1, .accumulation = 2, .learning_rate = 1e-3});
 }
 
 TEST_CASE("determinism: the digest changes with the seed, the model and a single step") {
-  const DecoderConfig config = {.vocabulary = 20, .context = 8, .hidden = 16, .layers = 1, .heads = 2, .dropout = 0.1};
+  const TransformerConfig config = {.vocabulary = 20, .context = 8, .hidden = 16, .layers = 1, .heads = 2, .dropout = 0.1};
   auto other = config;
   other.seed = 2;
   const Decoder<float> initial(config), another(other);

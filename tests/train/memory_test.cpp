@@ -18,8 +18,8 @@ using namespace plinth;
 
 namespace {
 
-const DecoderConfig gpt = {.vocabulary = 5, .context = 4, .hidden = 4, .layers = 1, .heads = 2, .dropout = 0.1};
-const DecoderConfig llama = llama_shape({.vocabulary = 5, .context = 4, .hidden = 8, .layers = 1, .heads = 2, .key_heads = 1});
+const TransformerConfig gpt = {.vocabulary = 5, .context = 4, .hidden = 4, .layers = 1, .heads = 2, .dropout = 0.1};
+const TransformerConfig llama = llama_shape({.vocabulary = 5, .context = 4, .hidden = 8, .layers = 1, .heads = 2, .key_heads = 1});
 const TrainerOptions one_step = {.steps = 1, .batch = 2, .accumulation = 2, .learning_rate = 1e-2};
 
 TokenWindows data() { return TokenWindows(numbers::below(5, 60, 1)); }
@@ -36,7 +36,7 @@ std::vector<float> weights(const Decoder<float, D>& model) {
 
 /// Weights after a step that nothing disturbs.
 template <class D>
-std::vector<float> after_one_step(const DecoderConfig& config) {
+std::vector<float> after_one_step(const TransformerConfig& config) {
   Decoder<float, D> model(config);
   Trainer(model, one_step).fit(data());
   return weights(model);
@@ -94,7 +94,7 @@ TEST_CASE("any allocation of a model's construction may fail") {
 }
 
 TEST_CASE("any allocation of a training step may fail") {
-  for (const DecoderConfig& config : {gpt, llama}) {
+  for (const TransformerConfig& config : {gpt, llama}) {
     Decoder<float, Plain> model(config);
     Trainer trainer(model, one_step);
     const auto initial = weights(model);
@@ -137,7 +137,7 @@ TEST_CASE("any allocation of a training step of two threads may fail") {
 }
 
 TEST_CASE("a training step on the CPU keeps to any budget or says that it cannot") {
-  for (const DecoderConfig& config : {gpt, llama}) {
+  for (const TransformerConfig& config : {gpt, llama}) {
     Decoder<float> model(config), measured(config);
     Trainer trainer(model, one_step), measuring(measured, one_step);
     const auto initial = weights(model);

@@ -18,7 +18,7 @@ using Catch::Matchers::Contains;
 
 namespace {
 
-const DecoderConfig config = {.vocabulary = 7, .context = 8, .hidden = 16, .layers = 1, .heads = 2, .dropout = 0.1};
+const TransformerConfig config = {.vocabulary = 7, .context = 8, .hidden = 16, .layers = 1, .heads = 2, .dropout = 0.1};
 
 /// Tokens that a model can learn: each is the double of the one before, with a 0 now and then.
 TokenWindows data() {
@@ -38,7 +38,7 @@ std::vector<float> weights(const M& model) {
 }
 
 /// The losses of a training run, and the weights behind them.
-std::vector<float> train(const DecoderConfig& model_config, const TrainerOptions& options) {
+std::vector<float> train(const TransformerConfig& model_config, const TrainerOptions& options) {
   Decoder<float> model(model_config);
   std::vector<float> all;
   Trainer trainer(model, options);
@@ -62,7 +62,7 @@ struct Broken {
   using element = float;
   using device = Cpu;
   Decoder<float> inner{::config};
-  DecoderConfig config = inner.config;
+  TransformerConfig config = inner.config;
   Tensor<float> forgotten{{1}, {1}};
 
   Broken() { require_gradient(forgotten); }
@@ -89,7 +89,7 @@ TEST_CASE("the trainer reports each step and the loss falls") {
   REQUIRE(losses.size() == 120);
   CHECK(losses.front() == Approx(std::log(7.0)).margin(0.05));
   CHECK(losses.back() < 1.2f);
-  CHECK_FALSE(gradient(model.token_embedding.weight).defined());
+  CHECK_FALSE(gradient(model.input.token_embedding.weight).defined());
 }
 
 TEST_CASE("the trainer is the loop by hand") {
@@ -186,26 +186,26 @@ TEST_CASE("data without a window is refused") {
 
 TEST_CASE("a part of a model can be frozen") {
   Decoder<float> model(config);
-  set_trainable(model.token_embedding, false);
-  set_trainable(model.blocks, false);
-  const auto embedding = model.token_embedding.weight.to_vector(), up = model.blocks[0].feed_forward.up.weight.to_vector();
-  const auto positions = model.position_embedding->weight.to_vector();
+  set_trainable(model.input.token_embedding, false);
+  set_trainable(model.stack.blocks, false);
+  const auto embedding = model.input.token_embedding.weight.to_vector(), up = model.stack.blocks[0].feed_forward.up.weight.to_vector();
+  const auto positions = model.input.position_embedding->weight.to_vector();
   Trainer(model, {.steps = 2, .batch = 2}).fit(data());
-  CHECK(model.token_embedding.weight.to_vector() == embedding);
-  CHECK(model.blocks[0].feed_forward.up.weight.to_vector() == up);
-  CHECK(model.position_embedding->weight.to_vector() != positions);
+  CHECK(model.input.token_embedding.weight.to_vector() == embedding);
+  CHECK(model.stack.blocks[0].feed_forward.up.weight.to_vector() == up);
+  CHECK(model.input.position_embedding->weight.to_vector() != positions);
 }
 
 TEST_CASE("freezing and unfreezing reach an optimiser that was made before") {
   Decoder<float> model(config);
-  set_trainable(model.blocks, false);
+  set_trainable(model.stack.blocks, false);
   Trainer trainer(model, {.steps = 2, .batch = 2});
-  const auto start = model.blocks[0].feed_forward.up.weight.to_vector();
+  const auto start = model.stack.blocks[0].feed_forward.up.weight.to_vector();
   trainer.fit(data(), [](const TrainingStep&) { return false; });
-  CHECK(model.blocks[0].feed_forward.up.weight.to_vector() == start);
-  set_trainable(model.blocks, true);
+  CHECK(model.stack.blocks[0].feed_forward.up.weight.to_vector() == start);
+  set_trainable(model.stack.blocks, true);
   trainer.fit(data());
-  CHECK(model.blocks[0].feed_forward.up.weight.to_vector() != start);
+  CHECK(model.stack.blocks[0].feed_forward.up.weight.to_vector() != start);
 
   const auto batch = data().batch(2, 8, 1, 0);
   backward(cross_entropy(model(batch.inputs), batch.targets));

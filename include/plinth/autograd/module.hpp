@@ -40,7 +40,7 @@ inline constexpr bool is_optional<std::optional<T>> = true;
 template <class M>
 concept Module = requires(M& m) { M::visit(m, detail::AnyVisitor()); };
 
-/// What a model is made of; the functions below also take a part, as in set_trainable(model.blocks, false).
+/// What a model is made of; the functions below also take a part, as in set_trainable(model.stack.blocks, false).
 template <class P>
 concept ModelPart = Module<P> || detail::is_tensor<std::remove_const_t<P>> || detail::is_vector<std::remove_const_t<P>> ||
                     detail::is_optional<std::remove_const_t<P>>;

@@ -15,8 +15,8 @@
 
 namespace plinth {
 
-/// The function between the two layers. Gated, sigmoid makes GLU, relu ReGLU, gelu GEGLU, silu SwiGLU. The beta of swish
-/// is learned, one for each layer.
+/// The function between the two layers. Gated, sigmoid makes GLU, relu ReGLU, gelu GEGLU, silu SwiGLU. The beta of
+/// swish is learned, one for each layer.
 enum class ActivationKind { relu, gelu, gelu_tanh, silu, swish, sigmoid };
 
 /// y = down(activation(up(x))), or gated y = down(activation(gate(x)) * up(x)).
@@ -53,12 +53,18 @@ struct FeedForward {
   /// activation(layer(x)), the kind chosen once per layer; fused into the product where that is worth its compile time.
   Tensor<T, D> activated(const Linear<T, D>& layer, const Tensor<T, D>& x) const {
     switch (activation) {
-      case ActivationKind::relu: return relu(layer(x));
-      case ActivationKind::gelu: return layer(x, Gelu{});
-      case ActivationKind::gelu_tanh: return layer(x, GeluTanh{});
-      case ActivationKind::silu: break;
-      case ActivationKind::swish: return swish(layer(x), beta);
-      case ActivationKind::sigmoid: return sigmoid(layer(x));
+      case ActivationKind::relu:
+        return relu(layer(x));
+      case ActivationKind::gelu:
+        return layer(x, Gelu{});
+      case ActivationKind::gelu_tanh:
+        return layer(x, GeluTanh{});
+      case ActivationKind::silu:
+        break;
+      case ActivationKind::swish:
+        return swish(layer(x), beta);
+      case ActivationKind::sigmoid:
+        return sigmoid(layer(x));
     }
     return layer(x, Silu{});
   }

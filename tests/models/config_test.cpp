@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Decoder configs: what follows from what, and every error by name.
-#include <plinth/models/decoder_config.hpp>
+#include <plinth/models/config.hpp>
 
 #include <limits>
 
@@ -11,11 +11,11 @@ using Catch::Matchers::Contains;
 
 namespace {
 
-const DecoderConfig good = {.vocabulary = 11, .context = 8, .hidden = 12, .layers = 2, .heads = 3};
+const TransformerConfig good = {.vocabulary = 11, .context = 8, .hidden = 12, .layers = 2, .heads = 3};
 
 template <class Change>
 void refuses(const char* text, Change change) {
-  DecoderConfig config = good;
+  TransformerConfig config = good;
   change(config);
   CHECK_THROWS_AS(detail::completed(config), ArgumentError);
   CHECK_THROWS_WITH(detail::completed(config), Contains(text));
@@ -27,7 +27,7 @@ TEST_CASE("sizes left out follow from the others") {
   const auto config = detail::completed(good);
   CHECK(config.key_heads == 3);
   CHECK(config.feed_forward == 48);
-  DecoderConfig given = good;
+  TransformerConfig given = good;
   given.key_heads = 1;
   given.feed_forward = 20;
   CHECK(detail::completed(given).key_heads == 1);

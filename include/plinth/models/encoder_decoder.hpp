@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: MIT
+// The encoder-decoder transformer: the original one and T5 are two of its configurations.
+// B batch, S source, T target, C channels, V vocabulary.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <utility>
+
+#include <plinth/models/initialise.hpp>
+#include <plinth/models/input_embedding.hpp>
+#include <plinth/models/stack.hpp>
+
+namespace plinth {
+
+/// Writes a target sequence while it looks at a source sequence. Both share one vocabulary and its embedding, as does
+/// the head when it is tied.  Vaswani et al. 2017, section 3; Raffel et al. 2020.
+template <class T, class D = Cpu>
+struct EncoderDecoder {
+  using element = T;
+  using device = D;
+
+  TransformerConfig config;
+  InputEmbedding<T, D> input;
+  TransformerStack<T, D> encoder, decoder;
+  std::optional<Linear<T, D>> head;  // (V, C), absent when tied
+
+  /// Initialises as Decoder does. Throws ArgumentError for sizes that do not fit.
+  explicit EncoderDecoder(const TransformerConfig& wanted)
+      : config(detail::completed(wanted)), input(config), encoder(config, false, false), decoder(config, true, true) {
+    if (!config.tied_head) head.emplace(config.hidden, config.vocabulary, false);
+    detail::initialise(*this, config, 3 * config.layers);
+  }
+
+  /// source (B, S) and target (B, T) -> logits (B, T, V) of what follows each target token. The mask says which source
+  /// tokens are no padding: {.rows = right_padding(lengths)}; padding behind a target needs none.
+  /// Throws ShapeError, and ArgumentError for a token outside the vocabulary or a sequence longer than the context.
+  Tensor<T, D> operator()(const Tensor<std::int32_t, D>& source, const Tensor<std::int32_t, D>& target,
+                          const AttentionMask<T, D>& mask = {}) const {
+    return logits(hidden_states(target, encode(source, mask)));
+  }
+
+  /// source (B, S) -> what the decoder looks at.
+  Memory<T, D> encode(const Tensor<std::int32_t, D>& source, const AttentionMask<T, D>& mask = {}) const {
+    const auto positions = detail::counted_positions<T, D>("encoder", config, source, nullptr);
+    return {encoder(input(source, positions), positions, mask), mask};
+  }
+
+  /// target (B, T), behind what the cache holds -> the decoder's hidden states (B, T, C).
+  Tensor<T, D> hidden_states(const Tensor<std::int32_t, D>& target, const Memory<T, D>& memory,
+                             KeyValueCache<T, D>* cache = nullptr) const {
+    const auto positions = detail::counted_positions("decoder", config, target, cache);
+    return decoder(input(target, positions), positions, {.causal = true, .window = config.window}, cache, nullptr,
+                   &memory);
+  }
+
+  /// What follows the target tokens of which these are the hidden states: (..., C) -> (..., V).
+  Tensor<T, D> logits(const Tensor<T, D>& hidden) const {
+    const auto x = config.logit_scale == 1 ? hidden : hidden * config.logit_scale;
+    return head ? (*head)(x) : linear(x, input.token_embedding.weight);
+  }
+
+  static void visit(auto& self, auto&& f) {
+    InputEmbedding<T, D>::visit(self.input, f);
+    f("encoder", self.encoder);
+    f("decoder", self.decoder);
+    f("head", self.head);
+  }
+};
+
+/// The decoder of a model before one source: a language model, which generate takes.
+///   generate(given(model, source), {start}, options)
+template <class T, class D = Cpu>
+struct ConditionedDecoder {
+  using element = T;
+  using device = D;
+
+  const EncoderDecoder<T, D>& model;
+  const TransformerConfig& config;
+  Memory<T, D> memory;
+
+  /// target (B, T) -> hidden states (B, T, C)
+  Tensor<T, D> hidden_states(const Tensor<std::int32_t, D>& target, const Tensor<std::int32_t, D>&,
+                             KeyValueCache<T, D>* cache) const {
+    return model.hidden_states(target, memory, cache);
+  }
+  Tensor<T, D> logits(const Tensor<T, D>& hidden) const { return model.logits(hidden); }
+};
+
+/// The decoder before a source (1, S). The model must live as long as the result.
+template <class T, class D>
+ConditionedDecoder<T, D> given(const EncoderDecoder<T, D>& model, const Tensor<std::int32_t, D>& source) {
+  return {model, model.config, model.encode(source)};
+}
+
+}  // namespace plinth

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: MIT
+// How a model is compared with numbers that PyTorch computed: its weights, logits, loss and every gradient.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <concepts>
+#include <string>
+#include <vector>
+
+#include <plinth/io/safetensors.hpp>
+#include <plinth/plinth.hpp>
+#include "catch.hpp"
+
+namespace golden {
+
+using namespace plinth;
+
+inline double norm(const std::vector<double>& x) {
+  double sum = 0;
+  for (const double value : x) sum += value * value;
+  return std::sqrt(sum);
+}
+
+template <class T>
+double distance(const std::vector<T>& x, const std::vector<double>& reference) {
+  REQUIRE(x.size() == reference.size());
+  std::vector<double> difference;
+  for (std::size_t i = 0; i < x.size(); ++i) difference.push_back(static_cast<double>(x[i]) - reference[i]);
+  return norm(difference);
+}
+
+/// In float: within 1e-5 of the reference and at most twice as far from it as PyTorch's own float, each plus 1e-8 of
+/// the scale. In double: within 1e-9, plus 1e-12 of the scale for gradients that are 0 in exact arithmetic.
+template <class T>
+void check(const std::string& name, const std::vector<T>& x, const SafetensorsFile& file, double scale) {
+  const auto reference = file.read<double>(name);
+  const double error = distance(x, reference);
+  INFO(name << ": error " << error << ", norm " << norm(reference) << ", scale " << scale);
+  if constexpr (std::same_as<T, double>) {
+    CHECK(error <= 1e-9 * norm(reference) + 1e-12 * scale);
+  } else {
+    const double peer = file.read<double>("float_error." + name)[0];
+    INFO("PyTorch float's error " << peer);
+    CHECK(error <= 1e-5 * norm(reference) + 1e-8 * scale);
+    CHECK(error <= 2 * peer + 1e-8 * scale);
+  }
+}
+
+/// Sets every parameter of the model to the file's weight of its name.
+template <class M>
+void set_weights(M& model, const SafetensorsFile& file) {
+  using T = typename M::element;
+  for_each_parameter(model, [&](const std::string& name, Tensor<T>& x) {
+    const auto values = file.read<T>("weights." + name);
+    REQUIRE(static_cast<std::int64_t>(values.size()) == x.count());
+    memory<Cpu>::copy_from_host(x.mutable_data(), values.data(), values.size() * sizeof(T));
+  });
+}
+
+inline Tensor<std::int32_t> ids(const SafetensorsFile& file, const std::string& name) {
+  return Tensor<std::int32_t>(file.shape(name), file.read<std::int32_t>(name));
+}
+
+/// Logits, the loss of the file's targets, and every gradient.
+template <class M>
+void check_model(const M& model, const Tensor<typename M::element>& logits, const SafetensorsFile& file) {
+  using T = typename M::element;
+  double largest = 0;
+  for (const double value : file.read<double>("logits")) largest = std::max(largest, std::abs(value));
+  check("logits", logits.to_vector(), file, largest);
+  const auto loss = cross_entropy(logits, ids(file, "targets"));
+  CHECK(std::abs(static_cast<double>(loss.item()) / file.read<double>("loss")[0] - 1) <=
+        (std::same_as<T, double> ? 1e-9 : 1e-5));
+  backward(loss);
+  CHECK(unreached(model).empty());
+  const double global = file.read<double>("gradient_norm")[0];
+  for_each_parameter(model, [&](const std::string& name, const Tensor<T>& x) {
+    check("gradients." + name, gradient(x).to_vector(), file, global);
+  });
+}
+
+}  // namespace golden
