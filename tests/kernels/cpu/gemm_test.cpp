@@ -3,6 +3,7 @@
 #include <plinth/kernels/cpu/gemm.hpp>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
@@ -162,13 +163,17 @@ TEMPLATE_TEST_CASE("gemm takes every layout, batch and gap", "", float, double, 
           INFO(form);
           check<TestType>(product(form, batch, 33, 37, 29, gap), accumulate);
           check<TestType>(product(form, batch, 14, 32, 48, gap), accumulate);
+          for (const std::int64_t M : {1, 2, 3}) check<TestType>(product(form, batch, M, 70, 37, gap), accumulate);
         }
 }
 
 TEMPLATE_TEST_CASE("gemm keeps every step of a long K", "", float, double, bfloat16, half) {
   for (const char* form : {"NN", "NT", "TN", "TT"})
     for (const std::int64_t K : {383, 385, 767, 769, 1537})
-      for (const bool accumulate : {false, true}) check<TestType>(product(form, 1, 30, 40, K), accumulate);
+      for (const bool accumulate : {false, true}) {
+        check<TestType>(product(form, 1, 30, 40, K), accumulate);
+        check<TestType>(product(form, 1, 1, 40, K), accumulate);
+      }
 }
 
 TEST_CASE("gemm of large and of conflicting strides equals the definition") {
@@ -223,8 +228,9 @@ TEST_CASE("gemm of empty matrices") {
 TEMPLATE_TEST_CASE("bias, activation and what backward needs", "", float, double, bfloat16, half) {
   using T = TestType;
   for (const char* form : {"NN", "NT", "TN"})
-    for (const std::int64_t K : {0, 20, 1000}) {
-      const Product p = product(form, 3, 33, 37, K, 2);
+    for (const auto& [batch, M, K] : std::vector<std::array<std::int64_t, 3>>{
+             {3, 33, 0}, {3, 33, 20}, {3, 33, 1000}, {1, 1, 0}, {1, 1, 20}, {1, 2, 1000}}) {
+      const Product p = product(form, batch, M, 37, K, 2);
       const auto a = random_values<T>(p.a_elements, 1), b = random_values<T>(p.b_elements, 2);
       const auto bias = random_values<T>(37, 3), before = random_values<T>(p.c_elements, 4);
       const auto all = expected(p.shape, a.data(), b.data());
@@ -254,7 +260,7 @@ TEST_CASE("bits depend on neither threads nor alignment") {
     const char* form;
     std::int64_t batch, M, N, K;
   } cases[] = {{"NT", 1, 200, 768, 3072}, {"TN", 1, 130, 65, 768}, {"NN", 1, 15, 900, 1000}, {"NT", 12, 33, 31, 17},
-               {"NN", 3, 64, 64, 32}};
+               {"NN", 3, 64, 64, 32}, {"NT", 1, 1, 5000, 130}, {"NT", 1, 2, 900, 5000}};
   for (const auto& one : cases) {
     const Product p = product(one.form, one.batch, one.M, one.N, one.K);
     const auto a = random_values<float>(p.a_elements + 1, 1), b = random_values<float>(p.b_elements + 1, 2);

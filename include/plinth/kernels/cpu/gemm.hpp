@@ -6,6 +6,7 @@
 
 #include <plinth/kernels/arguments.hpp>
 #include <plinth/kernels/cpu/gemm_blocks.hpp>
+#include <plinth/kernels/cpu/gemm_few_rows.hpp>
 #include <plinth/tensor/element.hpp>
 #include <plinth/tensor/queue.hpp>
 
@@ -53,21 +54,28 @@ void finish_block(InstructionSet set, const void* formula, const FinishedBlock<T
   run_job(set, FinishJob<F, T>{*static_cast<const F*>(formula), block});
 }
 
+template <class T>
+void run_gemm(queue<Cpu>& queue, InstructionSet set, const GemmProblem<T>& problem) {
+  if (FewRowsGemm<T>::takes(problem.shape))
+    FewRowsGemm<T>::run(queue, set, problem);
+  else
+    BlockedGemm<T>(queue, set, problem).run();
+}
+
 /// The products below for an instruction set of the caller's choice, which the processor must have.
 template <class T>
 void gemm(queue<Cpu>& queue, InstructionSet set, const GemmShape& shape, const T* a, const T* b, T* c,
           bool accumulate) {
   const Identity identity;
-  BlockedGemm<T>(queue, set,
-                 {shape, a, b, c, nullptr, nullptr, accumulate,
-                  std::same_as<T, accumulator_t<T>> ? nullptr : &finish_block<Identity, T>, &identity})
-      .run();
+  run_gemm<T>(queue, set,
+              {shape, a, b, c, nullptr, nullptr, accumulate,
+               std::same_as<T, accumulator_t<T>> ? nullptr : &finish_block<Identity, T>, &identity});
 }
 template <class F, class T>
 void gemm_bias_activation(queue<Cpu>& queue, InstructionSet set, const GemmShape& shape, F f, const T* a, const T* b,
                           const T* bias, T* c, T* pre_activation) {
   if (std::same_as<F, Identity> && !bias && !pre_activation) return gemm(queue, set, shape, a, b, c, false);
-  BlockedGemm<T>(queue, set, {shape, a, b, c, bias, pre_activation, false, &finish_block<F, T>, &f}).run();
+  run_gemm<T>(queue, set, {shape, a, b, c, bias, pre_activation, false, &finish_block<F, T>, &f});
 }
 
 struct CpuGemm {
