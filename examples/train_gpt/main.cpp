@@ -5,10 +5,13 @@
 #include <cstdio>
 #include <filesystem>
 #include <limits>
+#include <optional>
 #include <string>
 #include <system_error>
+#include <utility>
 #include <vector>
 
+#include <plinth/io/checkpoint.hpp>
 #include <plinth/io/safetensors.hpp>
 #include <plinth/plinth.hpp>
 
@@ -31,37 +34,78 @@ struct NgramResult {
   double bits_per_byte = std::numeric_limits<double>::infinity();
 };
 
-/// Bits per byte over the same 16,384 bytes or so of the held-out text each time.
+/// What must be the same where a run goes on, beside the shapes of its parameters.
+nlohmann::json settings_of_run(const Options& options, const SplitText& text) {
+  plinth::Sha256 hash;
+  hash.add(text.training().data(), text.training().size());
+  nlohmann::json settings = plinth::settings_of(options.training);
+  settings["context"] = options.model.context;
+  settings["heads"] = options.model.heads;
+  settings["dropout"] = options.model.dropout;
+  settings["text_sha256"] = hash.digest();
+  return settings;
+}
+
+/// The checkpoint to go on from, if the user asked for that. Throws Error when there is none, and when there is one and
+/// the user did not ask: a new run would put its own beside it.
+std::optional<plinth::Checkpoint> checkpoint_in(const std::filesystem::path& folder, bool resume) {
+  auto [checkpoint, skipped] = plinth::latest_checkpoint(folder);
+  for (const std::string& why : skipped) std::fprintf(stderr, "passed over a damaged checkpoint: %s\n", why.c_str());
+  if (resume && !checkpoint)
+    throw plinth::Error(folder.string() + ": there is no checkpoint to go on from; leave out --resume");
+  if (!resume && (checkpoint || !skipped.empty()))
+    throw plinth::Error(folder.string() + ": there is a run that was stopped; go on with it by --resume, or remove " +
+                        "this folder to start anew");
+  return checkpoint;
+}
+
+/// The loss, in nats, over the same 16,384 bytes or so of the held-out text each time.
 double quick_held_out(const Model& model, const plinth::TokenWindows& held_out) {
   const plinth::NoGradient no_gradient;
   const std::int64_t context = model.config.context;
   const auto batch = held_out.batch(std::max<std::int64_t>(1, 16384 / context), context, 0, 0);
-  return bits(static_cast<double>(plinth::cross_entropy(model(batch.inputs), batch.targets).item()));
+  return static_cast<double>(plinth::cross_entropy(model(batch.inputs), batch.targets).item());
 }
 
-/// Trains until all steps are done or Ctrl-C.
-void train(Model& model, const SplitText& text, const plinth::TrainerOptions& options, const InterruptGuard& guard,
-           RunLog& log) {
+/// Trains until all steps are done or Ctrl-C, from the checkpoint on where there is one, saves one now and then, and
+/// the weights at the end. Nothing is returned when it was stopped.
+std::optional<RunLog> train(Model& model, const SplitText& text, const Options& options) {
   using clock = std::chrono::steady_clock;
+  const std::filesystem::path folder = options.run_folder, checkpoints = folder / "checkpoints";
+  const nlohmann::json settings = settings_of_run(options, text);
+  plinth::Trainer trainer(model, options.training);
+  if (const auto checkpoint = checkpoint_in(checkpoints, options.resume))
+    trainer.restore(checkpoint->load(model, trainer.optimizer(), settings));
+
   const plinth::ByteVocabulary vocabulary;
   const plinth::TokenWindows data(vocabulary.encode(text.training())), held_out(vocabulary.encode(text.held_out()));
-  const double tokens_per_step = static_cast<double>(options.batch * options.accumulation * model.config.context);
-  const std::int64_t measure_every = std::max<std::int64_t>(1, options.steps / 12);
+  const std::int64_t steps = options.training.steps, first = trainer.state().next_step;
+  const std::int64_t measure_every = std::max<std::int64_t>(1, steps / 12);
+  const auto tokens_per_step =
+      static_cast<double>(options.training.batch * options.training.accumulation * model.config.context);
   const auto start = clock::now();
-  ProgressLine progress(options.steps);
-  plinth::Trainer trainer(model, options);
+  bool stopped_early = false;
+  RunLog log((folder / "log.jsonl").string(), first);
+  ProgressLine progress(steps, stderr, first);
+  const InterruptGuard guard;
   trainer.fit(data, [&](const plinth::TrainingStep& report) {
     const std::int64_t step = report.step + 1;
-    log.write(step, report.loss, report.learning_rate, report.gradient_norm);
-    if (step % measure_every == 0) log.held_out.add(step, quick_held_out(model, held_out));
+    const bool measure = step % measure_every == 0;
+    stopped_early = guard.interrupted();
+    log.write(report, measure ? std::optional(quick_held_out(model, held_out)) : std::nullopt);
+    const bool save = options.save_every > 0 && step % options.save_every == 0 && step < steps;
+    if (save || stopped_early)
+      plinth::save_checkpoint(checkpoints, model, trainer.optimizer(), trainer.state(), settings);
     const double seconds = std::chrono::duration<double>(clock::now() - start).count();
     progress.show({.step = step,
                    .loss = bits(report.loss),
                    .learning_rate = report.learning_rate,
                    .gradient_norm = report.gradient_norm,
-                   .tokens_per_second = tokens_per_step * static_cast<double>(step) / seconds});
-    return !guard.interrupted();
+                   .tokens_per_second = tokens_per_step * static_cast<double>(step - first) / seconds});
+    return !stopped_early;
   });
+  plinth::save_parameters(folder / "model.safetensors", model);
+  return stopped_early ? std::nullopt : std::optional(std::move(log));
 }
 
 /// Prints a line for each order and returns the best one.
@@ -88,19 +132,15 @@ int run(const Options& options) {
   const SplitText text(read_sources(options.data.empty() ? default_sources() : options.data), options.model.context);
   const std::filesystem::path folder = options.run_folder;
   make_folder(folder);
-  RunLog log((folder / "log.jsonl").string());
   Model model(options.model);
   std::fprintf(stderr, "%.2f MB of text, the last tenth held out; %.2f M parameters; %d threads; seed %llu\n",
                static_cast<double>(text.size()) * 1e-6, static_cast<double>(plinth::parameter_count(model)) * 1e-6,
                plinth::queue<plinth::Cpu>::current().threads(), static_cast<unsigned long long>(options.training.seed));
-  {
-    const InterruptGuard guard;
-    train(model, text, options.training, guard, log);
-    plinth::save_parameters(folder / "model.safetensors", model);
-    if (guard.interrupted()) {
-      std::fprintf(stderr, "stopped; the model so far is in %s\n", (folder / "model.safetensors").c_str());
-      return stopped;
-    }
+  const auto log = train(model, text, options);
+  if (!log) {
+    std::fprintf(stderr, "stopped; go on with --resume; the model so far is in %s\n",
+                 (folder / "model.safetensors").c_str());
+    return stopped;
   }
 
   std::printf("held-out text, bits per byte\n");
@@ -112,10 +152,11 @@ int run(const Options& options) {
   const auto written = plinth::generate(model, vocabulary.encode(options.prompt), options.sample);
   const std::string sample = vocabulary.decode(written) + '\n';
   plinth::write_text((folder / "samples.txt").string(), sample);
-  plinth::write_svg(folder / "loss.svg", loss_plot(log, ngram.bits_per_byte));
-  plinth::write_html(folder / "report.html", run_report(options.chosen, log, ngram.bits_per_byte, sample));
+  plinth::write_svg(folder / "loss.svg", loss_plot(*log, ngram.bits_per_byte));
+  plinth::write_html(folder / "report.html", run_report(options.chosen, *log, ngram.bits_per_byte, sample));
   std::fwrite(sample.data(), 1, sample.size(), stdout);
   if (std::fflush(stdout) != 0 || std::ferror(stdout)) throw plinth::IoError("standard output cannot be written");
+  std::filesystem::remove_all(folder / "checkpoints");  // nothing is left to go on with
   std::fprintf(stderr, "report, log, samples and weights are in %s\n", folder.c_str());
   return done;
 }

@@ -40,6 +40,12 @@ void add_data(CLI::App& app, Options& options) {
       ->type_name("FOLDER");
 }
 
+void add_checkpoints(CLI::App& app, Options& options) {
+  app.add_option("--save-every", options.save_every, "Steps from checkpoint to checkpoint; 0: only at Ctrl-C")
+      ->check(between(0, many));
+  app.add_flag("--resume", options.resume, "Go on from the last checkpoint in --run-folder, given the same options");
+}
+
 void add_model(CLI::App& app, plinth::TransformerConfig& model) {
   const auto group = [](CLI::Option* option) { option->group("Model"); };
   group(app.add_option("--context", model.context, "Bytes the model sees at once")->check(between(2, 65536)));
@@ -116,6 +122,7 @@ std::optional<int> parse_options(int argc, char** argv, Options& options) {
   app.set_version_flag(
       "--version", "train_gpt " + std::to_string(major) + '.' + std::to_string(minor) + '.' + std::to_string(patch));
   add_data(app, options);
+  add_checkpoints(app, options);
   add_model(app, options.model);
   add_training(app, options.training);
   add_sample(app, options);

@@ -2,6 +2,7 @@
 // What train_gpt can be told, and how it is told.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <utility>
@@ -17,6 +18,8 @@ using ChosenOptions = std::vector<std::pair<std::string, std::string>>;
 struct Options {
   std::vector<std::string> data;
   std::string run_folder = "runs/train_gpt";
+  std::int64_t save_every = 500;  // steps; 0: only when stopped
+  bool resume = false;
   // The smaller model learns more in the same time than one of 128 channels does: it sees more text.
   plinth::TransformerConfig model = plinth::llama_shape(
       {.vocabulary = 256, .context = 128, .hidden = 96, .layers = 4, .heads = 3, .feed_forward = 256});

@@ -23,7 +23,9 @@ class ProgressLine {
     double loss = 0, learning_rate = 0, gradient_norm = 0, tokens_per_second = 0;
   };
 
-  explicit ProgressLine(std::int64_t total_steps, std::FILE* stream = stderr) : total_(total_steps), stream_(stream) {
+  /// Of `total_steps` in all, of which an earlier run did `steps_before`.
+  explicit ProgressLine(std::int64_t total_steps, std::FILE* stream = stderr, std::int64_t steps_before = 0)
+      : total_(total_steps), before_(steps_before), stream_(stream) {
     const char *terminal = std::getenv("TERM"), *no_colour = std::getenv("NO_COLOR");
     redraws_ = ::isatty(::fileno(stream)) == 1 && !(terminal && std::strcmp(terminal, "dumb") == 0);
     coloured_ = redraws_ && !(no_colour && *no_colour);
@@ -40,7 +42,7 @@ class ProgressLine {
       if (!last && now - drawn_ < std::chrono::milliseconds(100)) return;
       drawn_ = now;
       redraw(fields(status, seconds(now - start_)));
-    } else if (last || status.step == 1 || 20 * status.step / total_ != 20 * (status.step - 1) / total_) {
+    } else if (last || status.step == before_ + 1 || 20 * status.step / total_ != 20 * (status.step - 1) / total_) {
       std::string line;
       for (const std::string& field : fields(status, seconds(now - start_)))
         line += (line.empty() ? "" : " | ") + field;
@@ -83,7 +85,8 @@ class ProgressLine {
 
   std::vector<std::string> fields(const Status& status, double elapsed) const {
     const auto step = static_cast<long long>(status.step), total = static_cast<long long>(total_);
-    const double left = elapsed / static_cast<double>(status.step) * static_cast<double>(total_ - status.step);
+    const double left =
+        elapsed / static_cast<double>(status.step - before_) * static_cast<double>(total_ - status.step);
     return {formatted("step %lld/%lld %3lld%%", step, total, 100 * step / total),
             formatted("loss %.3f", status.loss),
             "ETA " + time_text(left),
@@ -116,7 +119,7 @@ class ProgressLine {
     return !coloured_ || style.empty() || text.empty() ? text : "\x1b[" + style + "m" + text + "\x1b[0m";
   }
 
-  std::int64_t total_;
+  std::int64_t total_, before_;
   std::FILE* stream_;
   bool redraws_ = false, coloured_ = false;
   clock::time_point start_ = clock::now(), drawn_{};

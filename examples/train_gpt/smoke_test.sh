@@ -3,7 +3,7 @@
 set -u
 program=$1
 tiny="--context 16 --hidden 16 --heads 2 --layers 1 --feed-forward 16 --batch 2 --sample-length 20"
-rm -rf run empty text out err
+rm -rf run whole empty text out err
 mkdir empty
 i=0; while [ $i -lt 200 ]; do echo "line $i of a text that a tiny model reads"; i=$((i + 1)); done > text
 
@@ -56,18 +56,41 @@ if [ -e /dev/full ]; then
   rm run/log.jsonl
 fi
 
-# Ctrl-C stops it after saving.
+# Ctrl-C stops it after saving a checkpoint, from which it goes on; so it does after it was killed. In the end everything
+# is what a run that was never stopped leaves.
+long="--data text --steps 2000 --save-every 100 $tiny --dropout 0.1 --accumulation 2"
+other="--data text --steps 2000 --context 16 --layers 1 --feed-forward 16 --batch 2 --dropout 0.1 --accumulation 2"
+# start_and_stop SIGNAL CODE ARGUMENTS...: once it has logged more than before.
+start_and_stop() {
+  signal=$1 code=$2; shift 2
+  before=$(cat run/log.jsonl 2> /dev/null | wc -l)
+  "$program" "$@" > out 2> err &
+  child=$!
+  waited=0
+  until [ "$(cat run/log.jsonl 2> /dev/null | wc -l)" -gt $((before + 8)) ]; do
+    waited=$((waited + 1))
+    [ $waited -lt 600 ] || { kill -9 $child; fail "it does not begin"; }
+    sleep 0.05
+  done
+  kill -"$signal" $child
+  wait $child
+  got=$?
+  [ $got = "$code" ] || fail "SIG$signal: exit code $got, not $code"
+}
 rm -rf run
-"$program" --data text --run-folder run --steps 1000000 $tiny > out 2> err &
-child=$!
-waited=0
-until [ -s run/log.jsonl ]; do
-  waited=$((waited + 1))
-  [ $waited -lt 300 ] || { kill -9 $child; fail "it does not begin"; }
-  sleep 0.1
-done
-kill -INT $child
-wait $child
-got=$?
-[ $got = 130 ] || fail "interrupted: exit code $got, not 130"
+start_and_stop INT 130 $long --run-folder run
+grep -q "stopped; go on with --resume" err || fail "interrupted: nothing is said of --resume"
 [ -s run/model.safetensors ] || fail "interrupted: nothing was saved"
+expect 1 "there is a run that was stopped; go on with it by --resume" $long --run-folder run
+expect 1 '"heads" is 2 in the checkpoint but 4 here' $other --run-folder run --resume --hidden 16 --heads 4
+expect 1 "the file has shape" $other --run-folder run --resume --hidden 32 --heads 2
+expect 1 "the run had seed 1, not 2" $long --run-folder run --resume --seed 2
+start_and_stop KILL 137 $long --run-folder run --resume
+start_and_stop INT 130 $long --run-folder run --resume
+expect 0 "weights are in run" $long --run-folder run --resume
+[ ! -e run/checkpoints ] || fail "a run that is done leaves checkpoints"
+expect 0 "weights are in whole" $long --run-folder whole
+for file in log.jsonl loss.svg model.safetensors samples.txt; do
+  cmp -s run/$file whole/$file || fail "stopped and resumed, the run leaves another $file"
+done
+expect 1 "there is no checkpoint to go on from" $long --run-folder run --resume
