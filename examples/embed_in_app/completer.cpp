@@ -81,7 +81,11 @@ ProverbCompleter::~ProverbCompleter() = default;
 
 std::string ProverbCompleter::complete(const std::string& beginning) const {
   const auto prompt = model_->vocabulary.encode('\n' + beginning);
-  const auto written = plinth::generate(model_->decoder, prompt, {.length = 70, .temperature = 0});
+  const auto line_break = prompt.front();
+  const auto written = plinth::generate(model_->decoder, prompt,
+                                        {.length = 70, .sampling = {.temperature = 0}, .stop = [=](const auto& ids) {
+                                           return ids.back() == line_break;
+                                         }});
   const std::string line = model_->vocabulary.decode(written).substr(1);
   return line.substr(0, line.find('\n'));
 }
