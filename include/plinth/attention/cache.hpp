@@ -82,8 +82,10 @@ class KeyValueCache {
     return {slice(held.keys, 2, 0, end), slice(held.values, 2, 0, end)};
   }
 
-  /// Counts the tokens that all layers have appended.
+  /// Counts the tokens that all layers have appended. Throws ArgumentError when there is no room for them.
   void advance(std::int64_t tokens) {
+    detail::require<ArgumentError>(tokens >= 0 && longest() + tokens <= capacity_, "cache: ", tokens, " tokens after ",
+                                   longest(), " exceed the capacity of ", capacity_);
     for (std::int64_t& length : lengths_) length += tokens;
   }
 

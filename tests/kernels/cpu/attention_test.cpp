@@ -188,7 +188,8 @@ const std::vector<Sizes>& many_sizes() {
       {3, 2, 1, 20, 300, 5, true, 0, {280, 0, 300, 100, 90, 120, -10, 0, 300}},
       {3, 4, 2, 70, 70, 9, true, 0, {0, 0, 70, 0, 0, 33, 0, 51, 70}},
       {4, 2, 2, 40, 500, 6, true, 30, {0, 0, 500, 460, 0, 500, 231, 240, 245, 600, 0, 500}},
-      {2, 1, 1, 1, 300, 16, true, 0, {3, 0, 4, 298, 0, 299}}};
+      {2, 1, 1, 1, 300, 16, true, 0, {3, 0, 4, 298, 0, 299}},
+      {3, 4, 2, 1, 5000, 33, true, 600, {4999, 0, 5000, 40, 17, 5000, 9, 20, 5000}}};
   return sizes;
 }
 
@@ -224,8 +225,9 @@ TEST_CASE("attention of 16-bit types is rounded once on its way in and once on i
 }
 
 TEST_CASE("bits of attention depend on neither threads nor alignment") {
-  for (const Sizes& s : {Sizes{2, 4, 2, 60, 60, 32, true}, Sizes{1, 2, 1, 300, 300, 20, true},
-                         Sizes{2, 4, 2, 120, 260, 20, true, 90, {140, 3, 260, 17, 0, 201}}}) {
+  for (const Sizes& s :
+       {Sizes{2, 4, 2, 60, 60, 32, true}, Sizes{1, 2, 1, 300, 300, 20, true}, Sizes{2, 4, 2, 1, 300, 20, true},
+        Sizes{2, 4, 2, 120, 260, 20, true, 90, {140, 3, 260, 17, 0, 201}}}) {
     const Problem<float> problem(s);
     CHECK(numbers::bits_depend_on_values_alone([&](std::size_t offset) {
       const Computed<float> found(instruction_set(), problem, offset);

@@ -13,6 +13,7 @@
 #include <limits>
 
 #include <plinth/kernels/cpu/attention_blocks.hpp>
+#include <plinth/kernels/cpu/attention_single_query.hpp>
 #include <plinth/kernels/cpu/lanes.hpp>
 #include <plinth/tensor/queue.hpp>
 #include <plinth/tensor/scalar_math.hpp>
@@ -62,6 +63,7 @@ class AttentionForward {
       : queue_(queue), set_(set), s_(shape), rows_(rows), blocks_(set, shape, tiles_of_queries) {}
 
   void run(const T* query, const T* key, const T* value, T* output, A* log_sum_exp) {
+    if (s_.queries == 1) return run_single(query, key, value, output, log_sum_exp);
     const std::int64_t groups = s_.batch * s_.key_heads, query_blocks = divide_up(s_.queries, blocks_.queries);
     key_elements_ = blocks_.panel_elements(s_.head_size, s_.keys);
     value_elements_ = blocks_.panel_elements(s_.keys, s_.head_size);
@@ -84,6 +86,27 @@ class AttentionForward {
   }
 
  private:
+  /// Sequences of one query.
+  void run_single(const T* query, const T* key, const T* value, T* output, A* log_sum_exp) {
+    const std::int64_t own = round_up(s_.keys, 64) + round_up(s_.head_size, 64);
+    auto* all = static_cast<A*>(queue_.scratch(static_cast<std::size_t>(own * queue_.threads()) * sizeof(A)));
+    queue_.each_thread(s_.batch * s_.heads, [&](int thread, std::int64_t begin, std::int64_t end) {
+      A *scores = all + thread * own, *gathered = scores + round_up(s_.keys, 64);
+      for (std::int64_t n = begin; n < end; ++n) {
+        const std::int64_t b = n / s_.heads, h = n % s_.heads, g = h / (s_.heads / s_.key_heads);
+        const VisibleKeys visible(s_, rows_, b);
+        const std::int64_t first = std::min(visible.first(0), s_.keys);
+        const std::int64_t count = std::max<std::int64_t>(0, visible.past(0) - first);
+        run_job(set_, SingleQuery<T>{query + b * s_.query.batch + h * s_.query.head,
+                                     key + b * s_.key.batch + g * s_.key.head + first * s_.key.time,
+                                     value + b * s_.value.batch + g * s_.value.head + first * s_.value.time,
+                                     s_.key.time, s_.value.time, count, s_.head_size, static_cast<A>(s_.scale),
+                                     output + b * s_.output.batch + h * s_.output.head,
+                                     log_sum_exp ? log_sum_exp + n : nullptr, scores, gathered});
+      }
+    });
+  }
+
   A* keys_of(std::int64_t group) const { return packed_ + group * (key_elements_ + value_elements_); }
   A* values_of(std::int64_t group) const { return keys_of(group) + key_elements_; }
 
