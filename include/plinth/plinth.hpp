@@ -28,6 +28,7 @@
 #include <plinth/generate/generate.hpp>
 #include <plinth/generate/sample.hpp>
 #include <plinth/kernels/cpu.hpp>
+#include <plinth/kernels/meta.hpp>
 #include <plinth/layers/dropout.hpp>
 #include <plinth/layers/embedding.hpp>
 #include <plinth/layers/linear.hpp>
@@ -55,6 +56,7 @@
 #include <plinth/tensor/tensor.hpp>
 #include <plinth/train/adam.hpp>
 #include <plinth/train/clip.hpp>
+#include <plinth/train/cost.hpp>
 #include <plinth/train/early_stopping.hpp>
 #include <plinth/train/non_finite.hpp>
 #include <plinth/train/optimizer.hpp>

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: MIT
+// What a training step costs, told without taking its memory or its time.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <type_traits>
+
+#include <plinth/autograd/module.hpp>
+#include <plinth/kernels/meta.hpp>
+
+namespace plinth {
+
+/// Bytes as the pool hands them out. flops are those of matrix products and attention, forward and backward.
+struct TrainingCost {
+  std::int64_t parameters = 0;
+  std::size_t weights = 0, gradients = 0, optimizer = 0;
+  std::size_t activations = 0;  // beyond these, where the backward pass needs most
+  double flops = 0;             // of one micro-step
+
+  std::size_t total() const { return weights + gradients + optimizer + activations; }
+};
+
+/// The cost of training a model that make() builds on the meta device, with the optimiser that optimise(model) makes, by
+/// the loss that loss(model) computes. The code that would train runs, with shapes alone; scratch memory of the kernels
+/// that it does not run, a few megabytes, is left out.
+///   training_cost([&] { return Decoder<float, Meta>(config); }, [](auto& model) { return AdamW(model); },
+///                 [&](const auto& model) { return cross_entropy(model(tokens), tokens); })
+/// with tokens a Tensor<std::int32_t, Meta>({batch, time}).
+template <class Make, class Optimise, class Loss>
+TrainingCost training_cost(const Make& make, const Optimise& optimise, const Loss& loss) {
+  const auto used = [] { return memory<Meta>::use().current; };
+  TrainingCost cost;
+  const std::size_t start = used();
+  auto model = make();
+  cost.parameters = parameter_count(model);
+  cost.weights = used() - start;
+  const auto optimizer = optimise(model);
+  cost.optimizer = used() - start - cost.weights;
+  const std::size_t before = used();
+  const double counted = queue<Meta>::current().flops;
+  memory<Meta>::reset_peak();
+  backward(loss(model));
+  cost.flops = queue<Meta>::current().flops - counted;
+  cost.gradients = used() - before;
+  cost.activations = memory<Meta>::use().peak - before - cost.gradients;
+  clear_gradients(model);
+  return cost;
+}
+
+}  // namespace plinth
