@@ -92,6 +92,20 @@ TEST_CASE("progress on a file is a plain line every twentieth of the steps") {
   CHECK(std::count(few.begin(), few.end(), '\n') == 3);
 }
 
+TEST_CASE("progress of a run that goes on begins with its first step") {
+  std::FILE* const file = std::tmpfile();
+  REQUIRE(file);
+  {
+    ProgressLine progress(1000, file, 998);
+    progress.show({.step = 999, .loss = 1});
+  }
+  std::rewind(file);
+  char line[200] = "";
+  CHECK(std::fgets(line, sizeof line, file) == line);
+  CHECK_THAT(line, Contains("step 999/1000  99% | loss 1.000 | ETA "));
+  std::fclose(file);
+}
+
 TEST_CASE("progress on a terminal is one line, in colour unless that is not wanted") {
   const Variable terminal("TERM", "xterm");
   {

@@ -16,6 +16,7 @@
 
 #include "catch.hpp"
 #include "io/files.hpp"
+#include "io/recorded_calls.hpp"
 
 using namespace plinth;
 using Catch::Matchers::Contains;
@@ -207,4 +208,30 @@ TEST_CASE("a full disk keeps the old file") {
   CHECK(folder.names() == Names{"a"});
   replace(folder / "a", large);
   CHECK(files::content(folder / "a") == large);
+}
+
+TEST_CASE("whichever call of a replacement fails, the name has all of the old content or all of the new") {
+  const std::string expected[] = {"open",   "flock", "ftruncate", "write", "fsync",
+                                  "rename", "close", "open",      "fsync", "close"};
+  const files::Folder folder;
+  const auto replaced_with = [&](const files::RecordedCalls::Fault& fault) {
+    files::write(folder / "a", "old");
+    const files::RecordedCalls recorded(fault);
+    try {
+      replace(folder / "a", "new");
+    } catch (const IoError& error) {
+      CHECK_THAT(error.what(), Contains(": cannot ") && Contains("Input/output error"));
+    }
+    return recorded.calls();
+  };
+  const auto calls = replaced_with([](std::size_t, const files::Call&) { return 0; });
+  REQUIRE(calls.size() == std::size(expected));
+  for (std::size_t k = 0; k < calls.size(); ++k) {
+    INFO("call " << k << " fails: " << calls[k].name);
+    CHECK(calls[k].name == expected[k]);
+    replaced_with([&](std::size_t i, const files::Call&) { return i == k ? EIO : 0; });
+    const bool named = k > 5 || calls[k].name == "flock";  // a disk that knows no locks goes without
+    CHECK(files::content(folder / "a") == (named ? "new" : "old"));
+    CHECK(folder.names() == Names{"a"});
+  }
 }

@@ -59,14 +59,17 @@ class Sha256 {
              (std::rotr(w[t - 15], 7) ^ std::rotr(w[t - 15], 18) ^ w[t - 15] >> 3) + w[t - 16];
     std::uint32_t s[8];
     std::copy(hash_, hash_ + 8, s);
-    for (int t = 0; t < 64; ++t) {
-      const std::uint32_t choice = (s[4] & s[5]) ^ (~s[4] & s[6]), majority = (s[0] & s[1]) ^ (s[0] & s[2]) ^ (s[1] & s[2]);
-      const std::uint32_t sum1 = std::rotr(s[4], 6) ^ std::rotr(s[4], 11) ^ std::rotr(s[4], 25);
-      const std::uint32_t sum0 = std::rotr(s[0], 2) ^ std::rotr(s[0], 13) ^ std::rotr(s[0], 22);
-      const std::uint32_t t1 = s[7] + sum1 + choice + constants[t] + w[t];
-      std::copy_backward(s, s + 7, s + 8);
-      s[4] += t1;
-      s[0] = t1 + sum0 + majority;
+    for (int begin = 0; begin < 64; begin += 8) {
+      for (int i = 0; i < 8; ++i) {  // the words stay where they are; it is their names, a to h, that move on
+        const auto word = [&](int name) -> std::uint32_t& { return s[(name - i) & 7]; };
+        const std::uint32_t a = word(0), b = word(1), c = word(2), e = word(4), f = word(5), g = word(6);
+        const std::uint32_t choice = (e & f) ^ (~e & g), majority = (a & b) ^ (a & c) ^ (b & c);
+        const std::uint32_t sum1 = std::rotr(e, 6) ^ std::rotr(e, 11) ^ std::rotr(e, 25);
+        const std::uint32_t sum0 = std::rotr(a, 2) ^ std::rotr(a, 13) ^ std::rotr(a, 22);
+        const std::uint32_t t1 = word(7) + sum1 + choice + constants[begin + i] + w[begin + i];
+        word(3) += t1;
+        word(7) = t1 + sum0 + majority;
+      }
     }
     for (int i = 0; i < 8; ++i) hash_[i] += s[i];
     filled_ = 0;
