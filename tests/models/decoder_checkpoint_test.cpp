@@ -9,6 +9,7 @@
 
 #include "catch.hpp"
 #include "kernels/numbers.hpp"
+#include "threads.hpp"
 
 using namespace plinth;
 
@@ -61,6 +62,10 @@ TEST_CASE("a decoder with gradient checkpoints trains bit for bit as without") {
     for (const bool frozen_inputs : {false, true}) {
       const auto expected = trained(config, 0, frozen_inputs);
       for (const std::int64_t blocks : {1, 2, 5, 100}) CHECK(trained(config, blocks, frozen_inputs) == expected);
+      for (const int threads : {1, 3}) {
+        const Threads some(threads);
+        CHECK(trained(config, 2, frozen_inputs) == expected);
+      }
     }
   Decoder<float> model(gpt);
   model.stack.blocks_per_checkpoint = -1;
