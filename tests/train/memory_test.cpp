@@ -115,7 +115,7 @@ TEST_CASE("any allocation of a training step of two threads may fail") {
     config.vocabulary = 70;  // more than one block of rows for the two to share
     config.hidden = 24;
     Decoder<float> model(config), undisturbed(config);
-    model.blocks_per_checkpoint = config.gated ? 0 : 1;
+    model.stack.blocks_per_checkpoint = config.gated ? 0 : 1;
     Trainer trainer(model, accumulating), other(undisturbed, accumulating);
     const auto initial = weights(model);
     REQUIRE_FALSE(runs_out(other));

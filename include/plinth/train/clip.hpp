@@ -3,6 +3,9 @@
 #pragma once
 
 #include <cmath>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include <plinth/autograd/module.hpp>
 #include <plinth/ops/create.hpp>
@@ -28,21 +31,33 @@ struct Root {
   }
 };
 
+/// The gradients there are, each once. One walk over the model serves all that is done with them, for walks take long
+/// to compile.
+template <Module M>
+auto gathered_gradients(const M& model) {
+  std::vector<Tensor<typename M::element, typename M::device>> all;
+  for_each_distinct_parameter(model, [&](const std::string&, const auto& x) {
+    if (auto g = gradient(x); g.defined()) all.push_back(std::move(g));
+  });
+  return all;
+}
+
+/// The 2-norm of all of them together.
+template <class T, class D>
+Tensor<accumulator_t<T>, D> norm_of(const std::vector<Tensor<T, D>>& all) {
+  auto& q = queue<D>::current();
+  auto norm = zeros<accumulator_t<T>, D>(Shape());
+  for (const auto& g : all) kernels<D>::squared_norm(q, g.count(), g.data(), norm.mutable_data());
+  kernels<D>::pointwise(q, 1, Root{}, norm.data(), norm.mutable_data());
+  return norm;
+}
+
 }  // namespace detail
 
 /// The 2-norm of all gradients together, a tensor of rank 0 on the device. Parameters without a gradient count as 0.
 template <Module M>
 auto gradient_norm(const M& model) {
-  using D = typename M::device;
-  using A = accumulator_t<typename M::element>;
-  auto& q = queue<D>::current();
-  auto norm = zeros<A, D>(Shape());
-  for_each_distinct_parameter(model, [&](const std::string&, const auto& x) {
-    const auto g = gradient(x);
-    if (g.defined()) kernels<D>::squared_norm(q, g.count(), g.data(), norm.mutable_data());
-  });
-  kernels<D>::pointwise(q, 1, detail::Root{}, norm.data(), norm.mutable_data());
-  return norm;
+  return detail::norm_of(detail::gathered_gradients(model));
 }
 
 /// Scales all gradients by min(1, limit / (norm + 1e-6)) and returns their norm before that, on the device: nothing
@@ -52,14 +67,12 @@ template <Module M>
 auto clip_gradient_norm(const M& model, double limit) {
   using D = typename M::device;
   detail::require<ArgumentError>(limit > 0, "clip_gradient_norm: limit ", limit, " is not positive");
+  auto all = detail::gathered_gradients(model);
   auto& q = queue<D>::current();
-  auto norm = gradient_norm(model);
+  auto norm = detail::norm_of(all);
   auto factor = clone(norm);
   kernels<D>::pointwise(q, 1, detail::ClipFactor{limit}, norm.data(), factor.mutable_data());
-  for_each_distinct_parameter(model, [&](const std::string&, const auto& x) {
-    auto g = gradient(x);
-    if (g.defined()) kernels<D>::scale(q, g.count(), factor.data(), g.mutable_data());
-  });
+  for (auto& g : all) kernels<D>::scale(q, g.count(), factor.data(), g.mutable_data());
   return norm;
 }
 

@@ -2,7 +2,6 @@
 // Finding numbers that are infinite or none at all without waiting for the device in every step.
 #pragma once
 
-#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <string>
@@ -72,20 +71,22 @@ class NonFiniteWatch {
 /// gradient. Waits for the device for each of them.
 template <Module M, class A, class D>
 std::string first_non_finite(const M& model, const Tensor<A, D>& loss) {
-  std::string found;
-  const auto look = [&](const char* what, const std::string& name, const auto& x) {
+  std::string parameter, gradient_of;
+  const auto look = [](std::string& found, const std::string& name, const auto& x) {
     if (!found.empty() || !x.defined()) return;
-    const auto values = x.to_vector();
-    const auto finite = [](auto value) { return std::isfinite(static_cast<double>(value)); };
-    if (!std::all_of(values.begin(), values.end(), finite)) found = what + name + " is not finite";
+    for (const auto value : x.to_vector())
+      if (!std::isfinite(static_cast<double>(value))) found = name;
   };
-  for_each_parameter(model, [&](const std::string& name, const auto& x) { look("the parameter ", name, x); });
+  for_each_parameter(model, [&](const std::string& name, const auto& x) {
+    look(parameter, name, x);
+    look(gradient_of, name, gradient(x));
+  });
   const auto value = static_cast<double>(loss.item());
-  if (found.empty() && !std::isfinite(value))
-    found = std::isnan(value) ? "the loss is nan" : value > 0 ? "the loss is inf" : "the loss is -inf";
-  for_each_parameter(model,
-                     [&](const std::string& name, const auto& x) { look("the gradient of ", name, gradient(x)); });
-  return found.empty() ? "the norm of all gradients is not finite" : found;
+  if (!parameter.empty()) return "the parameter " + parameter + " is not finite";
+  if (std::isnan(value)) return "the loss is nan";
+  if (std::isinf(value)) return value > 0 ? "the loss is inf" : "the loss is -inf";
+  if (!gradient_of.empty()) return "the gradient of " + gradient_of + " is not finite";
+  return "the norm of all gradients is not finite";
 }
 
 }  // namespace plinth
