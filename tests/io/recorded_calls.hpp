@@ -2,7 +2,6 @@
 // The system calls of a thread that writes files: recorded, made to fail one by one, and judged by their order.
 #pragma once
 
-#include <algorithm>
 #include <cerrno>
 #include <cstddef>
 #include <filesystem>
@@ -103,17 +102,16 @@ class RecordedCalls {
 /// inside a folder before it takes its name, and all before an older checkpoint is touched; the manifest comes last.
 inline std::string undone_by_a_loss_of_power(const std::vector<Call>& calls) {
   const auto parent = [](const std::string& path) { return std::filesystem::path(path).parent_path().string(); };
-  std::set<std::string> unflushed, existing;  // files and folders
+  std::set<std::string> unflushed;  // files and folders
   const auto first = [&](const std::string& what) { return *unflushed.begin() + " is not flushed before " + what; };
   bool named = false;
   for (const auto& [name, path, to] : calls) {
     if (name == "mkdir") unflushed.insert(parent(path));
     if (name == "open" && path.find(".tmp/") != std::string::npos) {
       unflushed.insert({path, parent(path)});
-      if (path.ends_with("manifest.json") && std::ranges::any_of(unflushed, [&](const std::string& x) {
-            return x != path && x.ends_with(".safetensors");
-          }))
-        return first("the manifest is written");
+      for (const std::string& x : unflushed)
+        if (path.ends_with("manifest.json") && x.ends_with(".safetensors"))
+          return x + " is not flushed before the manifest is written";
     }
     if (name == "write") unflushed.insert(path);
     if (name == "fsync") unflushed.erase(path);
