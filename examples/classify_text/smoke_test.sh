@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: MIT
+# Usage: sh smoke_test.sh PROGRAM
+set -u
+program=$1
+fail() { echo "$1"; echo "--- stdout"; cat out; echo "--- stderr"; cat err; exit 1; }
+# expect CODE MESSAGE ARGUMENTS...: the exit code, and a piece of what is said on stderr.
+expect() {
+  code=$1 message=$2; shift 2
+  "$program" "$@" > out 2> err
+  got=$?
+  [ $got = "$code" ] || fail "classify_text $*: exit code $got, not $code"
+  [ -z "$message" ] || grep -qF -e "$message" err || fail "classify_text $*: stderr does not say: $message"
+}
+
+# A few steps show all that a whole run does, and the same twice.
+expect 0 "step" --steps 5 "profits at acme rose" "debts at acme did not fall"
+grep -q "^  naive Bayes, a bag of words  *[0-9.]* %   0\.[0-9]*$" out || fail "no baseline"
+grep -q "^  encoder  *[0-9.]* %   0\.[0-9]*$" out || fail "no accuracy of the encoder"
+[ "$(grep -c "^  \(negative\|neutral\|positive\)  *[0-9][0-9]* " out)" -eq 3 ] || fail "the confusion matrix has not three rows"
+grep -q "  debts at acme did not fall$" out || fail "a sentence given was not classified"
+cp out first
+expect 0 "step" --steps 5 "profits at acme rose" "debts at acme did not fall"
+cmp -s first out || fail "two runs differ"
+
+# Wrong usage.
+expect 2 'the word "cats" is in no sentence' "cats at acme rose"
+expect 2 '"" has 0 words, must have 1 to 31' ""
+expect 2 '--steps needs a number from 1 to 1000000, not "many"' --steps many
+expect 2 '--steps needs a number from 1 to 1000000, not ""' --steps
+expect 2 "usage: classify_text" --bogus
