@@ -2,7 +2,6 @@
 // Sorts sentences of financial news into negative, neutral and positive with a small BERT, and compares it with what
 // counting words can do.
 #include <algorithm>
-#include <cmath>
 #include <cstdint>
 #include <cstdio>
 #include <exception>
@@ -11,6 +10,7 @@
 
 #include <plinth/plinth.hpp>
 
+#include "initialise.hpp"
 #include "labelled_texts.hpp"
 #include "naive_bayes.hpp"
 #include "news.hpp"
@@ -37,18 +37,6 @@ plinth::EncoderInput<float> padded(const std::vector<Ids>& texts) {
   const auto B = static_cast<std::int64_t>(texts.size());
   return {.tokens = plinth::Tensor<std::int32_t>({B, static_cast<std::int64_t>(T)}, tokens),
           .mask = {.rows = plinth::right_padding(lengths)}};
-}
-
-/// Draws the matrices from N(0, 1 / C). BERT's N(0, 0.02^2) is made for hundreds of channels: with 64, what words tell
-/// each other begins so faint that training stalls where counting words ends.
-void initialise(Model& model) {
-  const double deviation = 1 / std::sqrt(static_cast<double>(model.encoder.config.hidden));
-  plinth::for_each_parameter(model, [&](const std::string& name, auto& weight) {
-    if (weight.rank() < 2) return;
-    weight = plinth::random_normal<float>(weight.shape(), deviation,
-                                          {1, plinth::RandomPurpose::initialise, plinth::random_site(name)});
-    require_gradient(weight);
-  });
 }
 
 void train(Model& model, const Labelled& data, std::int64_t steps) {
@@ -96,7 +84,7 @@ void run(const Options& options, const WordVocabulary& vocabulary, const Labelle
   Model model(plinth::bert_shape(
                   {.vocabulary = vocabulary.size(), .context = longest + 1, .hidden = 64, .layers = 2, .heads = 4}),
               sentiments.size());
-  initialise(model);
+  initialise(model, model.encoder.config.hidden);
   train(model, learned, options.steps);
 
   NaiveBayes bayes(vocabulary.size(), sentiments.size());

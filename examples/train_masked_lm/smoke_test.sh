@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: MIT
+# Usage: sh smoke_test.sh PROGRAM
+set -u
+program=$1
+i=0; while [ $i -lt 400 ]; do echo "line $i of a text with gaps that a small model fills"; i=$((i + 1)); done > text
+echo small > small
+fail() { echo "$1"; echo "--- stdout"; cat out; echo "--- stderr"; cat err; exit 1; }
+# expect CODE MESSAGE ARGUMENTS...: the exit code, and a piece of what is said on stderr.
+expect() {
+  code=$1 message=$2; shift 2
+  "$program" "$@" > out 2> err
+  got=$?
+  [ $got = "$code" ] || fail "train_masked_lm $*: exit code $got, not $code"
+  [ -z "$message" ] || grep -qF -e "$message" err || fail "train_masked_lm $*: stderr does not say: $message"
+}
+
+# A few steps show all that a whole run does, and the same twice.
+expect 0 "step" --steps 5 --data text
+grep -q '^  always " ", the most frequent  *[0-9.]* %$' out || fail "no baseline"
+grep -q "^  encoder  *[0-9.]* %$" out || fail "no accuracy of the encoder"
+grep -q "^  blanks  .*_" out || fail "no line has blanks"
+cp out first
+expect 0 "step" --steps 5 --data text
+cmp -s first out || fail "two runs differ"
+
+# Wrong usage, and what fails while it runs.
+expect 2 '--steps needs a number from 1 to 1000000, not "0"' --steps 0
+expect 2 '--steps needs a number from 1 to 1000000, not ""' --steps
+expect 2 "unknown argument --bogus" --bogus
+expect 2 "--data needs a file" --data
+expect 1 "no_such_file: No such file" --data no_such_file
+expect 1 "the text has 6 bytes, must have at least 650" --data small
