@@ -65,7 +65,10 @@ class NewsWriter {
   std::string fill(const std::string& line) {
     std::istringstream words(line);
     std::string text;
-    for (std::string word; words >> word;) text += (text.empty() ? "" : " ") + replaced(word);
+    for (std::string word; words >> word;) {
+      if (!text.empty()) text += ' ';
+      text += replaced(word);
+    }
     return text;
   }
   std::string replaced(const std::string& word) {

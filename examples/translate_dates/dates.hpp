@@ -38,7 +38,9 @@ inline std::string written(Day day, std::string_view pattern) {
   const int y = static_cast<int>(date.year());
   const unsigned m = static_cast<unsigned>(date.month()), d = static_cast<unsigned>(date.day());
   const std::string month = months[m - 1], weekday = weekdays[std::chrono::weekday(day).c_encoding()];
-  const auto two_digits = [](unsigned number) { return (number < 10 ? "0" : "") + std::to_string(number); };
+  const auto two_digits = [](unsigned number) {
+    return std::string{static_cast<char>('0' + number / 10), static_cast<char>('0' + number % 10)};
+  };
   const auto part = [&](char letter) -> std::string {
     switch (letter) {
       case 'Y':
