@@ -36,7 +36,9 @@ class NewsWriter {
     const bool neutral = below(2) == 0, denied = below(4) == 0;
     const bool good = ((quantity_ < goods) == (verb_ < ups)) != denied;
     const std::string report = choose(neutral ? undecided : denied ? denying : affirming);
-    return {fill(choose(openings) + ' ' + report + ' ' + choose(closings)), neutral ? 1 : good ? 2 : 0};
+    // Drawn one by one: in which order the operands of + are computed is up to the compiler.
+    const std::string closing = choose(closings), opening = choose(openings);
+    return {fill(opening + ' ' + report + ' ' + closing), neutral ? 1 : good ? 2 : 0};
   }
 
  private:
