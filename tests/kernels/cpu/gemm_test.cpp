@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "catch.hpp"
+#include "threads.hpp"
 
 using namespace plinth;
 
@@ -108,21 +109,6 @@ std::vector<InstructionSet> instruction_sets() {
     if (set <= instruction_set()) sets.push_back(set);
   return sets;
 }
-
-/// The number of threads of the kernels while it lives.
-class Threads {
- public:
-  explicit Threads(int threads) : before_(queue<Cpu>::current().threads()) { set(threads); }
-  ~Threads() { set(before_); }
-
- private:
-  static void set([[maybe_unused]] int threads) {
-#ifdef _OPENMP
-    omp_set_num_threads(threads);
-#endif
-  }
-  int before_;
-};
 
 template <class T>
 void check(const Product& p, bool accumulate) {
