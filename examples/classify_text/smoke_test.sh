@@ -1,16 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Usage: sh smoke_test.sh PROGRAM
 set -u
-program=$1
-fail() { echo "$1"; echo "--- stdout"; cat out; echo "--- stderr"; cat err; exit 1; }
-# expect CODE MESSAGE ARGUMENTS...: the exit code, and a piece of what is said on stderr.
-expect() {
-  code=$1 message=$2; shift 2
-  "$program" "$@" > out 2> err
-  got=$?
-  [ $got = "$code" ] || fail "classify_text $*: exit code $got, not $code"
-  [ -z "$message" ] || grep -qF -e "$message" err || fail "classify_text $*: stderr does not say: $message"
-}
+. "$(dirname "$0")/../expect.sh"
 
 # A few steps show all that a whole run does, and the same twice.
 expect 0 "step" --steps 5 "profits at acme rose" "debts at acme did not fall"

@@ -1,21 +1,11 @@
 # SPDX-License-Identifier: MIT
 # Usage: sh smoke_test.sh PROGRAM, in a folder that may be emptied of run/, text and the like.
 set -u
-program=$1
+. "$(dirname "$0")/../expect.sh"
 tiny="--context 16 --hidden 16 --heads 2 --layers 1 --feed-forward 16 --batch 2 --sample-length 20"
 rm -rf run whole empty text out err
 mkdir empty
 i=0; while [ $i -lt 200 ]; do echo "line $i of a text that a tiny model reads"; i=$((i + 1)); done > text
-
-fail() { echo "$1"; echo "--- stdout"; cat out; echo "--- stderr"; cat err; exit 1; }
-# expect CODE MESSAGE ARGUMENTS...: the exit code, and a piece of what is said on stderr.
-expect() {
-  code=$1 message=$2; shift 2
-  "$program" "$@" > out 2> err
-  got=$?
-  [ $got = "$code" ] || fail "train_gpt $*: exit code $got, not $code"
-  [ -z "$message" ] || grep -qF -e "$message" err || fail "train_gpt $*: stderr does not say: $message"
-}
 
 # It trains, compares and writes.
 expect 0 "weights are in run" --data text --run-folder run --steps 3 $tiny --prompt "line "

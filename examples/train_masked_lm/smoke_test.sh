@@ -1,18 +1,9 @@
 # SPDX-License-Identifier: MIT
 # Usage: sh smoke_test.sh PROGRAM
 set -u
-program=$1
+. "$(dirname "$0")/../expect.sh"
 i=0; while [ $i -lt 400 ]; do echo "line $i of a text with gaps that a small model fills"; i=$((i + 1)); done > text
 echo small > small
-fail() { echo "$1"; echo "--- stdout"; cat out; echo "--- stderr"; cat err; exit 1; }
-# expect CODE MESSAGE ARGUMENTS...: the exit code, and a piece of what is said on stderr.
-expect() {
-  code=$1 message=$2; shift 2
-  "$program" "$@" > out 2> err
-  got=$?
-  [ $got = "$code" ] || fail "train_masked_lm $*: exit code $got, not $code"
-  [ -z "$message" ] || grep -qF -e "$message" err || fail "train_masked_lm $*: stderr does not say: $message"
-}
 
 # A few steps show all that a whole run does, and the same twice.
 expect 0 "step" --steps 5 --data text

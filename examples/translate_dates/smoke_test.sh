@@ -1,16 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Usage: sh smoke_test.sh PROGRAM
 set -u
-program=$1
-fail() { echo "$1"; echo "--- stdout"; cat out; echo "--- stderr"; cat err; exit 1; }
-# expect CODE MESSAGE ARGUMENTS...: the exit code, and a piece of what is said on stderr.
-expect() {
-  code=$1 message=$2; shift 2
-  "$program" "$@" > out 2> err
-  got=$?
-  [ $got = "$code" ] || fail "translate_dates $*: exit code $got, not $code"
-  [ -z "$message" ] || grep -qF -e "$message" err || fail "translate_dates $*: stderr does not say: $message"
-}
+. "$(dirname "$0")/../expect.sh"
 
 # It trains, measures and translates what is given, to the same letters for the same seed.
 expect 0 "step   20   loss " --steps 20 "3rd of March, 1998"
