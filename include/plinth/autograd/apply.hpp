@@ -7,6 +7,8 @@
 
 #include <array>
 #include <cstddef>
+#include <initializer_list>
+#include <memory>
 #include <string_view>
 #include <tuple>
 #include <type_traits>
@@ -22,6 +24,11 @@ class Saved {
  public:
   Saved() = default;
   Saved(const Tensor<T, D>& x) : tensor_(detach(x)), version_(x.version()) {}
+  Saved(const Saved&) = default;
+  Saved(Saved&&) = default;
+  Saved& operator=(const Saved&) = default;
+  Saved& operator=(Saved&&) = default;
+  [[gnu::noinline]] ~Saved() {}
 
   const Tensor<T, D>& get(const char* operation) const {
     detail::require<GradientError>(!tensor_.defined() || tensor_.version() == version_, operation,
@@ -55,60 +62,78 @@ concept Differentiable = requires(Op op, const Output& dy, Needed<sizeof...(Inpu
 
 namespace detail {
 
-template <class Op, class Output, class... Inputs>
-struct OperationNode final : GradientNode<typename Output::element, typename Output::device> {
-  Op op;
-  Shape input_shapes[sizeof...(Inputs)];
-
-  OperationNode(Op&& recorded, const Inputs&... x) : op(std::move(recorded)), input_shapes{x.shape()...} {
-    (this->inputs.push_back(wanted_node(x)), ...);
-  }
-  const char* name() const override { return Op::name; }
-
-  std::shared_ptr<Node> run() override {
+/// An operation on the tape: what its type does not matter for, compiled once for all of them.
+template <class Output>
+class RecordedOperation : public GradientNode<typename Output::element, typename Output::device> {
+ public:
+  std::shared_ptr<Node> run() final {
     const Output dy = std::exchange(this->gradient, {});
-    require<GradientError>(!done_, Op::name, ": backward ran twice over the same forward pass");
+    require<GradientError>(!done_, this->name(), ": backward ran twice over the same forward pass");
     done_ = true;
-    send(dy, std::index_sequence_for<Inputs...>());
-    op = Op();
+    send(dy);
     Node::release(this->inputs);
     return nullptr;
   }
 
- private:
-  template <std::size_t... I>
-  void send(const Output& dy, std::index_sequence<I...>) {
-    const Needed<sizeof...(Inputs)> needed = {(this->inputs[I] != nullptr)...};
-    std::tuple<Inputs...> gradients;
-    if constexpr (requires { op.backward(dy, needed); })
-      gradients = op.backward(dy, needed);
-    else
-      gradients = op.backward(dy);
-    (deliver<I>(std::get<I>(gradients)), ...);
-  }
+ protected:
+  /// Delivers the gradient of every input and forgets what was kept for it.
+  virtual void send(const Output& dy) = 0;
 
-  template <std::size_t I, class X>
-  void deliver(X& dx) {
-    if (!this->inputs[I]) return;
-    require<GradientError>(dx.defined(), Op::name, ": no gradient for input ", I);
-    require<GradientError>(dx.shape() == input_shapes[I], Op::name, ": gradient of shape ", dx.shape(),
-                           " for input ", I, " of shape ", input_shapes[I]);
+  /// dx to input i, which has this shape.
+  template <class X>
+  [[gnu::noinline]] void deliver(std::size_t i, const Shape& shape, X& dx) {
+    Node* const input = this->inputs[i].get();
+    if (!input) return;
+    require<GradientError>(dx.defined(), this->name(), ": no gradient for input ", i);
+    require<GradientError>(dx.shape() == shape, this->name(), ": gradient of shape ", dx.shape(), " for input ", i,
+                           " of shape ", shape);
     if constexpr (Real<typename X::element>)
-      static_cast<GradientNode<typename X::element, typename X::device>&>(*this->inputs[I]).receive(std::move(dx));
+      static_cast<GradientNode<typename X::element, typename X::device>*>(input)->receive(std::move(dx));
   }
 
+ private:
   bool done_ = false;
 };
 
-template <class Op, class... Inputs>
-void require_defined(const Inputs&... x) {
-  int required = sizeof...(Inputs), index = 0;
-  if constexpr (requires { Op::required_inputs; }) required = Op::required_inputs;
-  const auto check = [&](bool defined) {
-    require<ArgumentError>(defined || index >= required, Op::name, ": input ", index, " is an undefined tensor");
-    ++index;
-  };
-  (check(x.defined()), ...);
+template <class Op, class Output, class... Inputs>
+class OperationNode final : public RecordedOperation<Output> {
+ public:
+  OperationNode(Op&& recorded, const Inputs&... x) : op_(std::move(recorded)), input_shapes_{x.shape()...} {
+    (this->add_input(wanted_node(x)), ...);
+  }
+  const char* name() const override { return Op::name; }
+
+ private:
+  void send(const Output& dy) override { send(dy, std::index_sequence_for<Inputs...>()); }
+
+  template <std::size_t... I>
+  void send(const Output& dy, std::index_sequence<I...>) {
+    std::tuple<Inputs...> gradients = [&] {
+      const Needed<sizeof...(Inputs)> needed = {(this->inputs[I] != nullptr)...};
+      if constexpr (requires { op_.backward(dy, needed); })
+        return op_.backward(dy, needed);
+      else
+        return op_.backward(dy);
+    }();
+    (this->deliver(I, input_shapes_[I], std::get<I>(gradients)), ...);
+    op_ = Op();
+  }
+
+  Op op_;
+  Shape input_shapes_[sizeof...(Inputs)];
+};
+
+/// Throws ArgumentError when one of the first `required` inputs is undefined.
+[[gnu::noinline]] inline void require_defined(const char* name, int required, std::initializer_list<bool> defined) {
+  for (int i = 0; i < required; ++i)
+    require<ArgumentError>(defined.begin()[i], name, ": input ", i, " is an undefined tensor");
+}
+
+/// How many inputs of Op must be defined, of `count`.
+template <class Op>
+constexpr int required_inputs(int count) {
+  if constexpr (requires { Op::required_inputs; }) return Op::required_inputs;
+  return count;
 }
 
 }  // namespace detail
@@ -119,7 +144,7 @@ void require_defined(const Inputs&... x) {
 /// without one.
 template <class Op, class... Inputs>
 auto apply(Op op, const Inputs&... x) {
-  detail::require_defined<Op>(x...);
+  detail::require_defined(Op::name, detail::required_inputs<Op>(sizeof...(Inputs)), {x.defined()...});
   auto y = op.forward(x...);
   using Output = decltype(y);
   static_assert(Nondifferentiable<Op> || Differentiable<Op, Output, Inputs...>,

@@ -37,6 +37,8 @@ struct Node {
 
   virtual bool is_leaf() const { return false; }
 
+  [[gnu::noinline]] void add_input(std::shared_ptr<Node> node) { inputs.push_back(std::move(node)); }
+
   bool wanted = true;  // false: a leaf that gathers no gradient for now
   std::uint64_t order;  // nodes of all threads are numbered as they are made, so an input's number is lower
   std::vector<std::shared_ptr<Node>> inputs;  // null where the input needs no gradient
@@ -98,16 +100,17 @@ struct Leaf final : GradientNode<T, D> {
   bool is_leaf() const override { return true; }
 };
 
+/// The node that x's gradient goes to; null where there is none.
 template <class T, class D>
-std::shared_ptr<GradientNode<T, D>> node_of(const Tensor<T, D>& x) {
-  return std::static_pointer_cast<GradientNode<T, D>>(TensorAccess::link(x));
+GradientNode<T, D>* node_of(const Tensor<T, D>& x) {
+  return static_cast<GradientNode<T, D>*>(TensorAccess::link(x).get());
 }
 
-/// The node that x's gradient goes to; null where none is wanted.
+/// The same, shared; null also where none is wanted.
 template <class T, class D>
-std::shared_ptr<GradientNode<T, D>> wanted_node(const Tensor<T, D>& x) {
-  auto node = node_of(x);
-  return node && node->wanted ? node : nullptr;
+[[gnu::noinline]] std::shared_ptr<GradientNode<T, D>> wanted_node(const Tensor<T, D>& x) {
+  const auto* const node = node_of(x);
+  return node && node->wanted ? std::static_pointer_cast<GradientNode<T, D>>(TensorAccess::link(x)) : nullptr;
 }
 
 }  // namespace detail
@@ -115,7 +118,8 @@ std::shared_ptr<GradientNode<T, D>> wanted_node(const Tensor<T, D>& x) {
 /// Whether operations on x are recorded: it is a leaf that wants a gradient, or was computed from one.
 template <class T, class D>
 bool needs_gradient(const Tensor<T, D>& x) {
-  return detail::recording && detail::wanted_node(x) != nullptr;
+  const auto* const node = detail::node_of(x);
+  return detail::recording && node && node->wanted;
 }
 
 /// From now on gradients of x are gathered (or, with false, no longer; what was gathered is forgotten). Copies of x
@@ -124,12 +128,9 @@ bool needs_gradient(const Tensor<T, D>& x) {
 template <Real T, class D>
 void require_gradient(Tensor<T, D>& x, bool wanted = true) {
   auto& link = detail::TensorAccess::link(x);
-  auto node = detail::node_of(x);
-  const bool leaf = node && node->is_leaf();
-  if (!node || (!wanted && !leaf)) {
-    node = std::make_shared<detail::Leaf<T, D>>();
-    link = node;
-  }
+  if (!link || (!wanted && !detail::node_of(x)->is_leaf()))
+    link = std::static_pointer_cast<detail::GradientNode<T, D>>(std::make_shared<detail::Leaf<T, D>>());
+  auto* const node = detail::node_of(x);
   if (!wanted) node->gradient = {};
   node->wanted = wanted;
 }
@@ -137,14 +138,14 @@ void require_gradient(Tensor<T, D>& x, bool wanted = true) {
 /// The gradient gathered for x so far, in x's shape; undefined when there is none.  PyTorch: x.grad.
 template <Real T, class D>
 Tensor<T, D> gradient(const Tensor<T, D>& x) {
-  const auto node = detail::node_of(x);
+  const auto* const node = detail::node_of(x);
   return node ? node->gradient : Tensor<T, D>();
 }
 
 /// Forgets the gradient of x.  PyTorch: x.grad = None.
 template <Real T, class D>
 void clear_gradient(const Tensor<T, D>& x) {
-  if (const auto node = detail::node_of(x)) node->gradient = {};
+  if (auto* const node = detail::node_of(x)) node->gradient = {};
 }
 
 /// The same values without their history.  PyTorch: x.detach().
@@ -210,9 +211,8 @@ void backward(const Tensor<T, D>& y, const Tensor<T, D>& seed) {
   detail::require<ShapeError>(seed.shape() == y.shape(), "backward: tensor ", y.shape(), " and seed ",
                               seed.shape(), " differ in shape");
   const NoGradient no_gradient;
-  const auto root = detail::node_of(y);
-  root->receive(seed);
-  detail::BackwardPass().run(root);
+  detail::node_of(y)->receive(seed);
+  detail::BackwardPass().run(std::static_pointer_cast<detail::GradientNode<T, D>>(detail::TensorAccess::link(y)));
 }
 
 /// The same for a tensor with one element, with dy = 1.
