@@ -11,8 +11,6 @@
 #include <utility>
 #include <vector>
 
-#include <plinth/io/checkpoint.hpp>
-#include <plinth/io/safetensors.hpp>
 #include <plinth/plinth.hpp>
 
 #include "byte_ngram.hpp"
@@ -21,11 +19,10 @@
 #include "progress_line.hpp"
 #include "run_log.hpp"
 #include "run_report.hpp"
+#include "saved_run.hpp"
 #include "text_source.hpp"
 
 namespace {
-
-using Model = plinth::Decoder<float>;
 
 constexpr int done = 0, failed = 1, stopped = 130;
 
@@ -33,31 +30,6 @@ struct NgramResult {
   int order = 0;
   double bits_per_byte = std::numeric_limits<double>::infinity();
 };
-
-/// What must be the same where a run goes on, beside the shapes of its parameters.
-nlohmann::json settings_of_run(const Options& options, const SplitText& text) {
-  plinth::Sha256 hash;
-  hash.add(text.training().data(), text.training().size());
-  nlohmann::json settings = plinth::settings_of(options.training);
-  settings["context"] = options.model.context;
-  settings["heads"] = options.model.heads;
-  settings["dropout"] = options.model.dropout;
-  settings["text_sha256"] = hash.digest();
-  return settings;
-}
-
-/// The checkpoint to go on from, if the user asked for that. Throws Error when there is none, and when there is one and
-/// the user did not ask: a new run would put its own beside it.
-std::optional<plinth::Checkpoint> checkpoint_in(const std::filesystem::path& folder, bool resume) {
-  auto [checkpoint, skipped] = plinth::latest_checkpoint(folder);
-  for (const std::string& why : skipped) std::fprintf(stderr, "passed over a damaged checkpoint: %s\n", why.c_str());
-  if (resume && !checkpoint)
-    throw plinth::Error(folder.string() + ": there is no checkpoint to go on from; leave out --resume");
-  if (!resume && (checkpoint || !skipped.empty()))
-    throw plinth::Error(folder.string() + ": there is a run that was stopped; go on with it by --resume, or remove " +
-                        "this folder to start anew");
-  return checkpoint;
-}
 
 /// The loss, in nats, over the same 16,384 bytes or so of the held-out text each time.
 double quick_held_out(const Model& model, const plinth::TokenWindows& held_out) {
@@ -69,13 +41,11 @@ double quick_held_out(const Model& model, const plinth::TokenWindows& held_out) 
 
 /// Trains until all steps are done or Ctrl-C, from the checkpoint on where there is one, saves one now and then, and
 /// the weights at the end. Nothing is returned when it was stopped.
-std::optional<RunLog> train(Model& model, const SplitText& text, const Options& options) {
+std::optional<RunLog> train(Model& model, const SplitText& text, const Options& options, const SavedRun& saved) {
   using clock = std::chrono::steady_clock;
-  const std::filesystem::path folder = options.run_folder, checkpoints = folder / "checkpoints";
-  const nlohmann::json settings = settings_of_run(options, text);
-  plinth::Trainer trainer(model, options.training);
-  if (const auto checkpoint = checkpoint_in(checkpoints, options.resume))
-    trainer.restore(checkpoint->load(model, trainer.optimizer(), settings));
+  const std::filesystem::path folder = options.run_folder;
+  Trainer trainer(model, options.training);
+  saved.restore(model, trainer);
 
   const plinth::ByteVocabulary vocabulary;
   const plinth::TokenWindows data(vocabulary.encode(text.training())), held_out(vocabulary.encode(text.held_out()));
@@ -94,8 +64,7 @@ std::optional<RunLog> train(Model& model, const SplitText& text, const Options& 
     stopped_early = guard.interrupted();
     log.write(report, measure ? std::optional(quick_held_out(model, held_out)) : std::nullopt);
     const bool save = options.save_every > 0 && step % options.save_every == 0 && step < steps;
-    if (save || stopped_early)
-      plinth::save_checkpoint(checkpoints, model, trainer.optimizer(), trainer.state(), settings);
+    if (save || stopped_early) saved.save(model, trainer);
     const double seconds = std::chrono::duration<double>(clock::now() - start).count();
     progress.show({.step = step,
                    .loss = bits(report.loss),
@@ -104,7 +73,7 @@ std::optional<RunLog> train(Model& model, const SplitText& text, const Options& 
                    .tokens_per_second = tokens_per_step * static_cast<double>(step - first) / seconds});
     return !stopped_early;
   });
-  plinth::save_parameters(folder / "model.safetensors", model);
+  save_weights(folder / "model.safetensors", model);
   return stopped_early ? std::nullopt : std::optional(std::move(log));
 }
 
@@ -136,7 +105,8 @@ int run(const Options& options) {
   std::fprintf(stderr, "%.2f MB of text, the last tenth held out; %.2f M parameters; %d threads; seed %llu\n",
                static_cast<double>(text.size()) * 1e-6, static_cast<double>(plinth::parameter_count(model)) * 1e-6,
                plinth::queue<plinth::Cpu>::current().threads(), static_cast<unsigned long long>(options.training.seed));
-  const auto log = train(model, text, options);
+  const SavedRun saved(options, text);
+  const auto log = train(model, text, options, saved);
   if (!log) {
     std::fprintf(stderr, "stopped; go on with --resume; the model so far is in %s\n",
                  (folder / "model.safetensors").c_str());
@@ -152,11 +122,10 @@ int run(const Options& options) {
   const auto written = plinth::generate(model, vocabulary.encode(options.prompt), options.sample);
   const std::string sample = vocabulary.decode(written) + '\n';
   plinth::write_text((folder / "samples.txt").string(), sample);
-  plinth::write_svg(folder / "loss.svg", loss_plot(*log, ngram.bits_per_byte));
-  plinth::write_html(folder / "report.html", run_report(options.chosen, *log, ngram.bits_per_byte, sample));
+  write_report(folder, options.chosen, *log, ngram.bits_per_byte, sample);
   std::fwrite(sample.data(), 1, sample.size(), stdout);
   if (std::fflush(stdout) != 0 || std::ferror(stdout)) throw plinth::IoError("standard output cannot be written");
-  std::filesystem::remove_all(folder / "checkpoints");  // nothing is left to go on with
+  saved.remove();
   std::fprintf(stderr, "report, log, samples and weights are in %s\n", folder.c_str());
   return done;
 }

@@ -36,8 +36,7 @@ void add_data(CLI::App& app, Options& options) {
   app.add_option("--data", options.data, "Files or folders to learn from; without it Eigen's C++ headers")
       ->type_name("FILE...")
       ->default_str("");
-  app.add_option("--run-folder", options.run_folder, "Where report, log, samples and weights go")
-      ->type_name("FOLDER");
+  app.add_option("--run-folder", options.run_folder, "Where report, log, samples and weights go")->type_name("FOLDER");
 }
 
 void add_checkpoints(CLI::App& app, Options& options) {

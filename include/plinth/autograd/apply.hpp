@@ -8,7 +8,6 @@
 #include <array>
 #include <cstddef>
 #include <initializer_list>
-#include <memory>
 #include <string_view>
 #include <tuple>
 #include <type_traits>
@@ -24,11 +23,6 @@ class Saved {
  public:
   Saved() = default;
   Saved(const Tensor<T, D>& x) : tensor_(detach(x)), version_(x.version()) {}
-  Saved(const Saved&) = default;
-  Saved(Saved&&) = default;
-  Saved& operator=(const Saved&) = default;
-  Saved& operator=(Saved&&) = default;
-  [[gnu::noinline]] ~Saved() {}
 
   const Tensor<T, D>& get(const char* operation) const {
     detail::require<GradientError>(!tensor_.defined() || tensor_.version() == version_, operation,
@@ -56,7 +50,8 @@ concept Nondifferentiable = requires {
 template <class Op, class Output, class... Inputs>
 concept Differentiable = requires(Op op, const Output& dy, Needed<sizeof...(Inputs)> needed) {
   { op.backward(dy) } -> std::same_as<std::tuple<Inputs...>>;
-} || requires(Op op, const Output& dy, Needed<sizeof...(Inputs)> needed) {
+}
+|| requires(Op op, const Output& dy, Needed<sizeof...(Inputs)> needed) {
   { op.backward(dy, needed) } -> std::same_as<std::tuple<Inputs...>>;
 };
 
@@ -66,7 +61,7 @@ namespace detail {
 template <class Output>
 class RecordedOperation : public GradientNode<typename Output::element, typename Output::device> {
  public:
-  std::shared_ptr<Node> run() final {
+  Shared<Node> run() final {
     const Output dy = std::exchange(this->gradient, {});
     require<GradientError>(!done_, this->name(), ": backward ran twice over the same forward pass");
     done_ = true;
@@ -109,7 +104,7 @@ class OperationNode final : public RecordedOperation<Output> {
   template <std::size_t... I>
   void send(const Output& dy, std::index_sequence<I...>) {
     std::tuple<Inputs...> gradients = [&] {
-      const Needed<sizeof...(Inputs)> needed = {(this->inputs[I] != nullptr)...};
+      const Needed<sizeof...(Inputs)> needed = {static_cast<bool>(this->inputs[I])...};
       if constexpr (requires { op_.backward(dy, needed); })
         return op_.backward(dy, needed);
       else
@@ -155,9 +150,8 @@ auto apply(Op op, const Inputs&... x) {
     detail::require<GradientError>(!recorded, Op::name, " has no gradient (", Op::nondifferentiable,
                                    "); detach its input or use NoGradient");
   } else if (recorded) {
-    detail::TensorAccess::link(y) = std::static_pointer_cast<void>(
-        std::static_pointer_cast<detail::GradientNode<typename Output::element, typename Output::device>>(
-            std::make_shared<detail::OperationNode<Op, Output, Inputs...>>(std::move(op), x...)));
+    detail::TensorAccess::history(y) =
+        detail::Shared<detail::History>(new detail::OperationNode<Op, Output, Inputs...>(std::move(op), x...));
   }
   return y;
 }

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <optional>
 #include <tuple>
 #include <type_traits>
@@ -27,11 +26,11 @@ class CheckpointNode final : public GradientNode<typename Output::element, typen
 
  public:
   CheckpointNode(const F& f, const Shape& shape, const Inputs&... x) : function_(f), shape_(shape), saved_(x...) {
-    (this->inputs.push_back(wanted_node(x)), ...);
+    (this->add_input(wanted_node(x)), ...);
   }
   const char* name() const override { return "checkpoint"; }
 
-  std::shared_ptr<Node> run() override {
+  Shared<Node> run() override {
     Output dy = std::exchange(this->gradient, {});
     require<GradientError>(function_.has_value(), "checkpoint: backward ran twice over the same forward pass");
     const F function = *std::exchange(function_, std::nullopt);
@@ -57,7 +56,7 @@ class CheckpointNode final : public GradientNode<typename Output::element, typen
   template <std::size_t I>
   auto linked() const {
     auto x = std::get<I>(saved_).get("checkpoint");
-    TensorAccess::link(x) = this->inputs[I];
+    TensorAccess::history(x) = this->inputs[I];
     return x;
   }
 
@@ -85,10 +84,8 @@ auto checkpoint(const F& f, const Tensor<Ts, Ds>&... x) {
     const NoGradient no_gradient;
     y = detach(f(detach(x)...));
   }
-  using Gradient = detail::GradientNode<typename Output::element, typename Output::device>;
   using Node = detail::CheckpointNode<F, Output, Tensor<Ts, Ds>...>;
-  detail::TensorAccess::link(y) =
-      std::static_pointer_cast<void>(std::static_pointer_cast<Gradient>(std::make_shared<Node>(f, y.shape(), x...)));
+  detail::TensorAccess::history(y) = detail::Shared<detail::History>(new Node(f, y.shape(), x...));
   return y;
 }
 

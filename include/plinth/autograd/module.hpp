@@ -104,7 +104,7 @@ void for_each_distinct_parameter(M& model, F&& f) {
   };
   std::vector<Seen> all;
   for_each_parameter(model, [&](const std::string& name, auto& x) {
-    const void* const node = detail::TensorAccess::link(x).get();
+    const void* const node = detail::TensorAccess::history(x).get();
     for (const Seen& seen : all) {
       if (seen.memory != x.data() || x.count() == 0) continue;
       detail::require<ArgumentError>(seen.node == node, "parameters ", seen.name, " and ", name, " share memory but not a ",

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdint>
-#include <memory>
 #include <unordered_set>
 #include <utility>
 #include <vector>
@@ -19,38 +18,36 @@ namespace plinth {
 namespace detail {
 
 /// One recorded operation, or a leaf.
-struct Node {
+struct Node : History {
   Node() {
     static std::atomic<std::uint64_t> count = 0;
     order = ++count;
   }
-  Node(const Node&) = delete;
-  Node& operator=(const Node&) = delete;
-  virtual ~Node() { release(inputs); }
+  ~Node() override { release(inputs); }
 
   /// Sends the gathered gradient on to the inputs and forgets what was saved for it. Returns a node made by that whose
   /// history is yet to run, or null.
-  virtual std::shared_ptr<Node> run() = 0;
+  virtual Shared<Node> run() = 0;
   /// Drops the gathered gradient.
   virtual void forget() = 0;
   virtual const char* name() const = 0;
 
   virtual bool is_leaf() const { return false; }
 
-  [[gnu::noinline]] void add_input(std::shared_ptr<Node> node) { inputs.push_back(std::move(node)); }
+  [[gnu::noinline]] void add_input(Shared<Node> node) { inputs.push_back(std::move(node)); }
 
-  bool wanted = true;  // false: a leaf that gathers no gradient for now
+  bool wanted = true;   // false: a leaf that gathers no gradient for now
   std::uint64_t order;  // nodes of all threads are numbered as they are made, so an input's number is lower
-  std::vector<std::shared_ptr<Node>> inputs;  // null where the input needs no gradient
+  std::vector<Shared<Node>> inputs;  // null where the input needs no gradient
 
   /// Drops a list of nodes without recursion: a chain of a million of them would overflow the stack.
-  static void release(std::vector<std::shared_ptr<Node>>& nodes) noexcept {
-    std::vector<std::shared_ptr<Node>> pending = std::move(nodes);
+  static void release(std::vector<Shared<Node>>& nodes) noexcept {
+    std::vector<Shared<Node>> pending = std::move(nodes);
     nodes.clear();
     while (!pending.empty()) {
-      std::shared_ptr<Node> node = std::move(pending.back());
+      Shared<Node> node = std::move(pending.back());
       pending.pop_back();
-      if (node && node.use_count() == 1) {
+      if (node && node.sole_owner()) {
         for (auto& input : node->inputs) pending.push_back(std::move(input));
         node->inputs.clear();
       }
@@ -68,7 +65,7 @@ struct GradientNode : Node {
   /// gradient += dy. The first one is kept as it is; memory that others see is never written to.
   void receive(Tensor<T, D> dy) {
     if (!gradient.defined()) {
-      gradient = TensorAccess::unlinked(dy);
+      gradient = TensorAccess::without_history(dy);
       return;
     }
     gradient = owned(std::move(gradient));
@@ -91,7 +88,7 @@ struct GradientNode : Node {
 template <class T, class D>
 struct Leaf final : GradientNode<T, D> {
   /// After a backward pass the slot owns its memory, so that clipping may scale it in place.
-  std::shared_ptr<Node> run() override {
+  Shared<Node> run() override {
     if (!this->wanted) this->gradient = {};
     if (this->gradient.defined()) this->gradient = this->owned(std::move(this->gradient));
     return nullptr;
@@ -103,14 +100,14 @@ struct Leaf final : GradientNode<T, D> {
 /// The node that x's gradient goes to; null where there is none.
 template <class T, class D>
 GradientNode<T, D>* node_of(const Tensor<T, D>& x) {
-  return static_cast<GradientNode<T, D>*>(TensorAccess::link(x).get());
+  return static_cast<GradientNode<T, D>*>(TensorAccess::history(x).get());
 }
 
 /// The same, shared; null also where none is wanted.
 template <class T, class D>
-[[gnu::noinline]] std::shared_ptr<GradientNode<T, D>> wanted_node(const Tensor<T, D>& x) {
-  const auto* const node = node_of(x);
-  return node && node->wanted ? std::static_pointer_cast<GradientNode<T, D>>(TensorAccess::link(x)) : nullptr;
+[[gnu::noinline]] Shared<GradientNode<T, D>> wanted_node(const Tensor<T, D>& x) {
+  auto* const node = node_of(x);
+  return Shared(node && node->wanted ? node : nullptr);
 }
 
 }  // namespace detail
@@ -127,10 +124,11 @@ bool needs_gradient(const Tensor<T, D>& x) {
 /// PyTorch: x.requires_grad_().
 template <Real T, class D>
 void require_gradient(Tensor<T, D>& x, bool wanted = true) {
-  auto& link = detail::TensorAccess::link(x);
-  if (!link || (!wanted && !detail::node_of(x)->is_leaf()))
-    link = std::static_pointer_cast<detail::GradientNode<T, D>>(std::make_shared<detail::Leaf<T, D>>());
-  auto* const node = detail::node_of(x);
+  auto* node = detail::node_of(x);
+  if (!node || (!wanted && !node->is_leaf())) {
+    node = new detail::Leaf<T, D>();
+    detail::TensorAccess::history(x) = detail::Shared<detail::History>(node);
+  }
   if (!wanted) node->gradient = {};
   node->wanted = wanted;
 }
@@ -151,7 +149,7 @@ void clear_gradient(const Tensor<T, D>& x) {
 /// The same values without their history.  PyTorch: x.detach().
 template <class T, class D>
 Tensor<T, D> detach(const Tensor<T, D>& x) {
-  return detail::TensorAccess::unlinked(x);
+  return detail::TensorAccess::without_history(x);
 }
 
 namespace detail {
@@ -161,7 +159,7 @@ namespace detail {
 class BackwardPass {
  public:
   /// Runs the history of `root`. When a node throws, no node is left with a gradient.
-  void run(const std::shared_ptr<Node>& root) {
+  void run(const Shared<Node>& root) {
     try {
       add_history(root);
       while (!waiting_.empty()) {
@@ -179,9 +177,9 @@ class BackwardPass {
  private:
   static bool earlier(const Node* a, const Node* b) { return a->order < b->order; }
 
-  void add_history(const std::shared_ptr<Node>& root) {
+  void add_history(const Shared<Node>& root) {
     std::size_t next = found_.size();
-    const auto find = [&](const std::shared_ptr<Node>& node) {
+    const auto find = [&](const Shared<Node>& node) {
       if (node && seen_.insert(node.get()).second) found_.push_back(node);
     };
     find(root);
@@ -193,7 +191,7 @@ class BackwardPass {
     }
   }
 
-  std::vector<std::shared_ptr<Node>> found_;  // all of them, alive until the end
+  std::vector<Shared<Node>> found_;  // all of them, alive until the end
   std::unordered_set<const Node*> seen_;
   std::vector<Node*> waiting_;  // a heap, the latest on top
 };
@@ -206,13 +204,14 @@ class BackwardPass {
 /// PyTorch: y.backward(dy).
 template <Real T, class D>
 void backward(const Tensor<T, D>& y, const Tensor<T, D>& seed) {
-  detail::require<GradientError>(detail::TensorAccess::link(y) != nullptr,
+  auto* const root = detail::node_of(y);
+  detail::require<GradientError>(root != nullptr,
                                  "backward: the tensor was not computed from anything that needs a gradient");
-  detail::require<ShapeError>(seed.shape() == y.shape(), "backward: tensor ", y.shape(), " and seed ",
-                              seed.shape(), " differ in shape");
+  detail::require<ShapeError>(seed.shape() == y.shape(), "backward: tensor ", y.shape(), " and seed ", seed.shape(),
+                              " differ in shape");
   const NoGradient no_gradient;
-  detail::node_of(y)->receive(seed);
-  detail::BackwardPass().run(std::static_pointer_cast<detail::GradientNode<T, D>>(detail::TensorAccess::link(y)));
+  root->receive(seed);
+  detail::BackwardPass().run(detail::Shared<detail::Node>(root));
 }
 
 /// The same for a tensor with one element, with dy = 1.

@@ -60,13 +60,13 @@ namespace detail {
 /// texts; one for each combination of types was a tenth of a program's code.
 class TextPart {
  public:
-  TextPart(const char* text) : value_(text), print_([](std::ostream& stream, const void* value) {
-    stream << static_cast<const char*>(value);
-  }) {}
+  TextPart(const char* text)
+      : value_(text),
+        print_([](std::ostream& stream, const void* value) { stream << static_cast<const char*>(value); }) {}
   template <class T>
-  TextPart(const T& value) : value_(&value), print_([](std::ostream& stream, const void* pointer) {
-    stream << *static_cast<const T*>(pointer);
-  }) {}
+  TextPart(const T& value)
+      : value_(&value),
+        print_([](std::ostream& stream, const void* pointer) { stream << *static_cast<const T*>(pointer); }) {}
 
   friend std::ostream& operator<<(std::ostream& stream, const TextPart& part) {
     part.print_(stream, part.value_);
@@ -102,7 +102,8 @@ template <class E, class... Parts>
 /// Throws E with the joined parts unless the condition holds.
 template <class E, class... Parts>
 void require(bool condition, const Parts&... parts) {
-  if (!condition) [[unlikely]] fail_with<E>({parts...});
+  if (!condition) [[unlikely]]
+    fail_with<E>({parts...});
 }
 
 }  // namespace detail

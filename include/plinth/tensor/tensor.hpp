@@ -11,6 +11,7 @@
 #include <plinth/tensor/element.hpp>
 #include <plinth/tensor/memory.hpp>
 #include <plinth/tensor/shape.hpp>
+#include <plinth/tensor/shared.hpp>
 
 namespace plinth {
 
@@ -18,11 +19,9 @@ namespace detail {
 
 /// Memory shared by the tensors that view it. `version` counts the times it was opened for writing.
 template <class D>
-struct Storage {
+struct Storage : Counted {
   explicit Storage(std::size_t size) : data(memory<D>::allocate(size)), bytes(size ? size : 1) {}
   Storage(void* users_memory, std::shared_ptr<const void> keep) : data(users_memory), keep_alive(std::move(keep)) {}
-  Storage(const Storage&) = delete;
-  Storage& operator=(const Storage&) = delete;
   ~Storage() {
     if (bytes) memory<D>::release(data, bytes);
   }
@@ -31,6 +30,11 @@ struct Storage {
   std::size_t bytes = 0;  // 0: the user's memory
   std::shared_ptr<const void> keep_alive;
   std::uint64_t version = 0;
+};
+
+/// What a tensor was computed by; only autograd looks inside.
+struct History : Counted {
+  virtual ~History() = default;
 };
 
 struct TensorAccess;
@@ -49,7 +53,7 @@ class Tensor {
 
   /// Uninitialised memory of a shape. Throws ShapeError, MemoryError.
   explicit Tensor(const Shape& shape)
-      : storage_(std::make_shared<detail::Storage<D>>(static_cast<std::size_t>(element_count(shape)) * sizeof(T))),
+      : storage_(new detail::Storage<D>(static_cast<std::size_t>(element_count(shape)) * sizeof(T))),
         shape_(shape),
         strides_(contiguous_strides(shape)) {}
 
@@ -59,24 +63,24 @@ class Tensor {
                                 shape, " cannot hold ", values.size(), " values");
     memory<D>::copy_from_host(storage_->data, values.data(), values.size_bytes());
   }
-  Tensor(const Shape& shape, std::initializer_list<T> values) : Tensor(shape, std::span(values.begin(), values.size())) {}
+  Tensor(const Shape& shape, std::initializer_list<T> values)
+      : Tensor(shape, std::span(values.begin(), values.size())) {}
 
   /// The caller's memory, not copied: element (i, j, ...) is pointer[i * strides[0] + j * strides[1] + ...].
   /// keep_alive is held as long as a tensor views the memory; it may be empty when the caller sees to that.
   static Tensor view_of(T* pointer, const Shape& shape, const Shape& strides,
                         std::shared_ptr<const void> keep_alive = nullptr) {
-    detail::require<ShapeError>(shape.rank() == strides.rank(), "view_of: shape ", shape, " and strides ",
-                                strides, " differ in rank");
-    detail::require<ArgumentError>(element_count(shape) == 0 || pointer, "view_of: null pointer for shape ",
-                                   shape);
+    detail::require<ShapeError>(shape.rank() == strides.rank(), "view_of: shape ", shape, " and strides ", strides,
+                                " differ in rank");
+    detail::require<ArgumentError>(element_count(shape) == 0 || pointer, "view_of: null pointer for shape ", shape);
     Tensor result;
-    result.storage_ = std::make_shared<detail::Storage<D>>(pointer, std::move(keep_alive));
+    result.storage_ = detail::Shared(new detail::Storage<D>(pointer, std::move(keep_alive)));
     result.shape_ = shape;
     result.strides_ = strides;
     return result;
   }
 
-  bool defined() const { return storage_ != nullptr; }
+  bool defined() const { return storage_.get() != nullptr; }
   const Shape& shape() const { return shape_; }
   const Shape& strides() const { return strides_; }
   int rank() const { return shape_.rank(); }
@@ -140,17 +144,17 @@ class Tensor {
  private:
   friend struct detail::TensorAccess;
 
-  std::shared_ptr<detail::Storage<D>> storage_;
+  detail::Shared<detail::Storage<D>> storage_;
   Shape shape_, strides_;
   std::int64_t offset_ = 0;
-  std::shared_ptr<void> link_;  // the tape's node; only autograd looks inside
+  detail::Shared<detail::History> history_;
 };
 
 namespace detail {
 
 /// What ops and the tape, but not users, may do with a tensor's inside.
 struct TensorAccess {
-  /// The same storage under another shape, `offset` elements further on, without the tape's link.
+  /// The same storage under another shape, `offset` elements further on, without its history.
   template <class T, class D>
   static Tensor<T, D> view(const Tensor<T, D>& x, const Shape& shape, const Shape& strides, std::int64_t offset = 0) {
     Tensor<T, D> result;
@@ -161,23 +165,23 @@ struct TensorAccess {
     return result;
   }
   template <class T, class D>
-  static Tensor<T, D> unlinked(const Tensor<T, D>& x) {
+  static Tensor<T, D> without_history(const Tensor<T, D>& x) {
     Tensor<T, D> result = x;
-    result.link_.reset();
+    result.history_ = nullptr;
     return result;
   }
   template <class T, class D>
-  static std::shared_ptr<void>& link(Tensor<T, D>& x) {
-    return x.link_;
+  static Shared<History>& history(Tensor<T, D>& x) {
+    return x.history_;
   }
   template <class T, class D>
-  static const std::shared_ptr<void>& link(const Tensor<T, D>& x) {
-    return x.link_;
+  static const Shared<History>& history(const Tensor<T, D>& x) {
+    return x.history_;
   }
   /// Whether no other tensor sees this memory.
   template <class T, class D>
   static bool sole_owner(const Tensor<T, D>& x) {
-    return x.storage_.use_count() == 1 && x.storage_->bytes > 0;
+    return x.storage_.sole_owner() && x.storage_->bytes > 0;
   }
 };
 

@@ -147,6 +147,7 @@ class Trainer {
     watch_ = {};
   }
   Optimizer& optimizer() { return optimizer_; }
+  const Optimizer& optimizer() const { return optimizer_; }
 
  private:
   /// Gathers the gradients of the next step and returns its loss.

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: MIT
+#include "saved_run.hpp"
+
+#include <cstdio>
+
+#include <plinth/io/checkpoint.hpp>
+#include <plinth/io/safetensors.hpp>
+
+namespace {
+
+/// What must be the same where a run goes on, beside the shapes of its parameters.
+nlohmann::json settings_of(const Options& options, const std::string& text_sha256) {
+  nlohmann::json settings = plinth::settings_of(options.training);
+  settings["context"] = options.model.context;
+  settings["heads"] = options.model.heads;
+  settings["dropout"] = options.model.dropout;
+  settings["text_sha256"] = text_sha256;
+  return settings;
+}
+
+std::string sha256_of(std::string_view text) {
+  plinth::Sha256 hash;
+  hash.add(text.data(), text.size());
+  return hash.digest();
+}
+
+}  // namespace
+
+SavedRun::SavedRun(const Options& options, const SplitText& text)
+    : folder_(std::filesystem::path(options.run_folder) / "checkpoints"),
+      resume_(options.resume),
+      options_(options),
+      text_sha256_(sha256_of(text.training())) {}
+
+void SavedRun::restore(Model& model, Trainer& trainer) const {
+  const auto [checkpoint, skipped] = plinth::latest_checkpoint(folder_);
+  for (const std::string& why : skipped) std::fprintf(stderr, "passed over a damaged checkpoint: %s\n", why.c_str());
+  if (resume_ && !checkpoint)
+    throw plinth::Error(folder_.string() + ": there is no checkpoint to go on from; leave out --resume");
+  if (!resume_ && (checkpoint || !skipped.empty()))
+    throw plinth::Error(folder_.string() + ": there is a run that was stopped; go on with it by --resume, or remove " +
+                        "this folder to start anew");
+  if (checkpoint) trainer.restore(checkpoint->load(model, trainer.optimizer(), settings_of(options_, text_sha256_)));
+}
+
+void SavedRun::save(const Model& model, const Trainer& trainer) const {
+  plinth::save_checkpoint(folder_, model, trainer.optimizer(), trainer.state(), settings_of(options_, text_sha256_));
+}
+
+void SavedRun::remove() const { std::filesystem::remove_all(folder_); }
+
+void save_weights(const std::filesystem::path& file, const Model& model) { plinth::save_parameters(file, model); }

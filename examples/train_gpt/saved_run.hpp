@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: MIT
+// What a run keeps on the disk: checkpoints to go on from while it trains, and its weights.
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include <plinth/models/decoder.hpp>
+#include <plinth/train/trainer.hpp>
+
+#include "options.hpp"
+#include "text_source.hpp"
+
+using Model = plinth::Decoder<float>;
+using Trainer = plinth::Trainer<Model, plinth::AdamW<float>, plinth::CosineSchedule>;
+
+/// The checkpoints of a run with these options on this text, in the folder "checkpoints" of the run's folder.
+class SavedRun {
+ public:
+  SavedRun(const Options& options, const SplitText& text);
+
+  /// Goes on from the newest whole checkpoint if the user asked for that, and says on stderr which ones are damaged.
+  /// Throws Error when there is none, and when there is one and the user did not ask: a new run would put its own
+  /// beside it; ArgumentError when it is of a run with other settings or another text.
+  void restore(Model& model, Trainer& trainer) const;
+  /// Throws IoError.
+  void save(const Model& model, const Trainer& trainer) const;
+  /// Nothing is left to go on with.
+  void remove() const;
+
+ private:
+  std::filesystem::path folder_;
+  bool resume_;
+  Options options_;
+  std::string text_sha256_;
+};
+
+/// Throws IoError.
+void save_weights(const std::filesystem::path& file, const Model& model);
