@@ -10,7 +10,6 @@
 
 #include <plinth/plinth.hpp>
 
-#include "initialise.hpp"
 #include "labelled_texts.hpp"
 #include "naive_bayes.hpp"
 #include "news.hpp"
@@ -81,10 +80,13 @@ void print(const plinth::ConfusionMatrix& matrix) {
 }
 
 void run(const Options& options, const WordVocabulary& vocabulary, const Labelled& learned, const Labelled& held_out) {
-  Model model(plinth::bert_shape(
-                  {.vocabulary = vocabulary.size(), .context = longest + 1, .hidden = 64, .layers = 2, .heads = 4}),
+  Model model(plinth::bert_shape({.vocabulary = vocabulary.size(),
+                                  .context = longest + 1,
+                                  .hidden = 64,
+                                  .layers = 2,
+                                  .heads = 4,
+                                  .initial_deviation = 0.125}),  // 1 / sqrt(hidden): 0.02 is for wider models
               sentiments.size());
-  initialise(model, model.encoder.config.hidden);
   train(model, learned, options.steps);
 
   NaiveBayes bayes(vocabulary.size(), sentiments.size());

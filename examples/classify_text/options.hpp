@@ -16,7 +16,7 @@ constexpr std::size_t longest = 31;  // words of a sentence
 
 /// The command line: classify_text [--steps N] [SENTENCE...]
 struct Options {
-  std::int64_t steps = 600;
+  std::int64_t steps = 1200;
   std::vector<std::string> sentences = {"profits at acme rose", "debts at acme rose", "debts at acme did not rise",
                                         "acme did not say whether debts rose",
                                         "sales at acme slid although analysts had expected them to surge"};

@@ -11,7 +11,6 @@
 
 #include <plinth/plinth.hpp>
 
-#include "../classify_text/initialise.hpp"
 #include "../train_gpt/text_source.hpp"
 #include "masking.hpp"
 #include "options.hpp"
@@ -108,9 +107,9 @@ void run(const Options& options) {
   const auto training = std::string_view(text).substr(0, learned), held_out = std::string_view(text).substr(learned);
   auto config =
       plinth::bert_shape({.vocabulary = vocabulary_size, .context = T, .hidden = 64, .layers = 3, .heads = 2});
+  config.initial_deviation = 0.125;                // 1 / sqrt(hidden): BERT's 0.02 is for wider models
   config.position = plinth::PositionKind::rotary;  // who stands beside whom need not be learned place by place
   Model model(config);
-  initialise(model, model.encoder.config.hidden);
   train(model, plinth::TokenWindows(plinth::ByteVocabulary().encode(training)), options.steps);
   measure(model, training, held_out);
   fill_blanks(model, held_out);

@@ -69,6 +69,9 @@ TEST_CASE("a config that cannot be is refused by the field's name") {
   refuses("attention_dropout 1 is outside [0, 1)", [](auto& c) { c.attention_dropout = 1; });
   refuses("dropout nan", [](auto& c) { c.dropout = std::numeric_limits<double>::quiet_NaN(); });
   refuses("heads 3 is not a multiple of key_heads 2", [](auto& c) { c.key_heads = 2; });
+  for (const double deviation : {0.0, -0.02, std::numeric_limits<double>::infinity(),
+                                 std::numeric_limits<double>::quiet_NaN()})
+    refuses("initial_deviation ", [=](auto& c) { c.initial_deviation = deviation; });
   refuses("norm_epsilon -1 is negative", [](auto& c) { c.norm_epsilon = -1; });
   refuses("rope_theta 0 is not positive", [](auto& c) { c = llama_shape(c), c.rope_theta = 0; });
   refuses("rope scaling: factor 0.5 is not a number of at least 1", [](auto& c) {

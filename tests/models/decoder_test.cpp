@@ -84,6 +84,18 @@ TEST_CASE("weights start as GPT-2's do") {
   CHECK(model.stack.blocks[0].attention.query.weight.to_vector() != model.stack.blocks[0].attention.key.weight.to_vector());
 }
 
+TEST_CASE("twice the deviation makes each matrix twice as large, and nothing else") {
+  auto wide = llama;
+  wide.initial_deviation = 0.04;
+  const Decoder<float> model(llama), larger(wide);
+  std::vector<std::vector<float>> expected, found;
+  for_each_parameter(model, [&](const std::string&, const auto& x) {
+    expected.push_back((x.rank() < 2 ? x : x * 2).to_vector());
+  });
+  for_each_parameter(larger, [&](const std::string&, const auto& x) { found.push_back(x.to_vector()); });
+  CHECK(found == expected);
+}
+
 TEST_CASE("the seed decides the weights") {
   auto other = gpt;
   other.seed = 2;

@@ -130,6 +130,24 @@ TEST_CASE("the heads of an encoder have the shapes of their tasks") {
   CHECK(unreached(model).empty());
 }
 
+TEST_CASE("the weights of an encoder that is a part are drawn by the whole, as by its names in it") {
+  auto config = bert_shape(sizes);
+  config.initial_deviation = 0.3;
+  const Encoder<float> part(config, detail::Uninitialised());
+  for_each_parameter(part, [](const std::string&, const Tensor<float>& x) {
+    if (x.rank() == 2) CHECK(x.to_vector() == std::vector<float>(static_cast<std::size_t>(x.count()), 0));
+  });
+  const auto drawn = [&](const Tensor<float>& weight, const char* name, double deviation) {
+    const RandomStream stream{config.seed, RandomPurpose::initialise, random_site(name)};
+    CHECK(weight.to_vector() == random_normal<float>(weight.shape(), deviation, stream).to_vector());
+  };
+  const SequenceClassifier<float> model(config, 4);
+  drawn(model.encoder.input.token_embedding.weight, "encoder.token_embedding.weight", 0.3);
+  drawn(model.encoder.stack.blocks[1].feed_forward.down.weight, "encoder.blocks.1.feed_forward.down.weight",
+        0.3 / std::sqrt(6.0));  // 2 branches in each of 3 layers
+  drawn(model.classifier.weight, "classifier.weight", 0.3);
+}
+
 TEST_CASE("encoders and encoder-decoders refuse what does not fit") {
   const EncoderDecoder<float> model(t5_shape(sizes));
   CHECK_THROWS_AS(model(tokens(2, 13, 1), tokens(2, 3, 2)), ArgumentError);

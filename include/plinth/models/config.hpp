@@ -46,8 +46,9 @@ struct TransformerConfig {
   double logit_scale = 1;      // of what the head reads
   bool bias = true;
   bool tied_head = true;
-  double dropout = 0;            // of the embeddings and of what blocks add
-  double attention_dropout = 0;  // of attention probabilities
+  double dropout = 0;               // of the embeddings and of what blocks add
+  double attention_dropout = 0;     // of attention probabilities
+  double initial_deviation = 0.02;  // of weights, BERT's initializer_range; narrow models may need 1 / sqrt(hidden)
   std::uint64_t seed = 1;
 };
 
@@ -128,6 +129,8 @@ inline TransformerConfig completed(TransformerConfig config) {
   require<ArgumentError>(config.segments >= 0, "config: segments ", config.segments, " is negative");
   require<ArgumentError>(config.window >= 0, "config: window ", config.window, " is negative");
   require<ArgumentError>(config.norm_epsilon >= 0, "config: norm_epsilon ", config.norm_epsilon, " is negative");
+  require<ArgumentError>(config.initial_deviation > 0 && std::isfinite(config.initial_deviation),
+                         "config: initial_deviation ", config.initial_deviation, " is not positive and finite");
   const auto probability = [](const char* field, double value) {
     require<ArgumentError>(value >= 0 && value < 1, "config: ", field, " ", value, " is outside [0, 1)");
   };

@@ -34,10 +34,11 @@ struct Encoder {
   TransformerStack<T, D> stack;
 
   /// Initialises as Decoder does. Throws ArgumentError for sizes that do not fit.
-  explicit Encoder(const TransformerConfig& wanted)
-      : config(detail::completed(wanted)), input(config), stack(config, false, false) {
+  explicit Encoder(const TransformerConfig& wanted) : Encoder(wanted, detail::Uninitialised()) {
     detail::initialise(*this, config, 2 * config.layers);
   }
+  Encoder(const TransformerConfig& wanted, detail::Uninitialised)
+      : config(detail::completed(wanted)), input(config), stack(config, false, false) {}
 
   /// -> hidden states (B, T, C). Throws ShapeError, and ArgumentError for a token outside the vocabulary or a sequence
   /// longer than the context. A probe is told of every layer.
@@ -65,7 +66,7 @@ struct MaskedLanguageModel {
   Tensor<T, D> output_bias;  // (V)
 
   explicit MaskedLanguageModel(const TransformerConfig& config)
-      : encoder(config),
+      : encoder(config, detail::Uninitialised()),
         transform(encoder.config.hidden, encoder.config.hidden),
         transform_norm(NormKind::layer, encoder.config.hidden, true, encoder.config.norm_epsilon),
         output_bias(zeros<T, D>({encoder.config.vocabulary})) {
@@ -101,7 +102,7 @@ struct SequenceClassifier {
 
   /// Throws ArgumentError for sizes that do not fit.
   SequenceClassifier(const TransformerConfig& config, std::int64_t classes)
-      : encoder(config),
+      : encoder(config, detail::Uninitialised()),
         pooler(encoder.config.hidden, encoder.config.hidden),
         dropout{encoder.config.dropout},
         classifier(encoder.config.hidden, classes) {
@@ -136,7 +137,9 @@ struct TokenClassifier {
 
   /// Throws ArgumentError for sizes that do not fit.
   TokenClassifier(const TransformerConfig& config, std::int64_t classes)
-      : encoder(config), dropout{encoder.config.dropout}, classifier(encoder.config.hidden, classes) {
+      : encoder(config, detail::Uninitialised()),
+        dropout{encoder.config.dropout},
+        classifier(encoder.config.hidden, classes) {
     detail::initialise(*this, encoder.config, 2 * encoder.config.layers);
   }
 
