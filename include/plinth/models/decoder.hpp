@@ -4,15 +4,15 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 
 #include <plinth/models/initialise.hpp>
 #include <plinth/models/input_embedding.hpp>
+#include <plinth/models/language_model_head.hpp>
 #include <plinth/models/stack.hpp>
 
 namespace plinth {
 
-/// A decoder-only language model. A tied head is an absent head: logits are then products with the token embedding.
+/// A decoder-only language model.
 template <class T, class D = Cpu>
 struct Decoder {
   using element = T;
@@ -21,13 +21,12 @@ struct Decoder {
   TransformerConfig config;
   InputEmbedding<T, D> input;
   TransformerStack<T, D> stack;
-  std::optional<Linear<T, D>> head;  // (V, C), absent when tied
+  LanguageModelHead<T, D> head;
 
-  /// Initialises as GPT-2 does: weights N(0, 0.02), the projections that end a residual branch smaller by
-  /// sqrt(2 layers), biases 0. Throws ArgumentError for sizes that do not fit.
+  /// Initialises as GPT-2 does: weights N(0, 0.02^2), or with another initial_deviation; the projections that end a
+  /// residual branch smaller by sqrt(2 layers), biases 0. Throws ArgumentError for sizes that do not fit.
   explicit Decoder(const TransformerConfig& wanted)
-      : config(detail::completed(wanted)), input(config), stack(config, true, false) {
-    if (!config.tied_head) head.emplace(config.hidden, config.vocabulary, false);
+      : config(detail::completed(wanted)), input(config), stack(config, true, false), head(config) {
     detail::initialise(*this, config, 2 * config.layers);
   }
 
@@ -49,10 +48,7 @@ struct Decoder {
   }
 
   /// What follows the tokens of which these are the hidden states: (..., C) -> (..., V).
-  Tensor<T, D> logits(const Tensor<T, D>& hidden) const {
-    const auto x = config.logit_scale == 1 ? hidden : hidden * config.logit_scale;
-    return head ? (*head)(x) : linear(x, input.token_embedding.weight);
-  }
+  Tensor<T, D> logits(const Tensor<T, D>& hidden) const { return head(hidden, input.token_embedding); }
 
   static void visit(auto& self, auto&& f) {
     InputEmbedding<T, D>::visit(self.input, f);

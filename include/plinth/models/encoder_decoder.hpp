@@ -4,11 +4,11 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <utility>
 
 #include <plinth/models/initialise.hpp>
 #include <plinth/models/input_embedding.hpp>
+#include <plinth/models/language_model_head.hpp>
 #include <plinth/models/stack.hpp>
 
 namespace plinth {
@@ -23,12 +23,15 @@ struct EncoderDecoder {
   TransformerConfig config;
   InputEmbedding<T, D> input;
   TransformerStack<T, D> encoder, decoder;
-  std::optional<Linear<T, D>> head;  // (V, C), absent when tied
+  LanguageModelHead<T, D> head;
 
   /// Initialises as Decoder does. Throws ArgumentError for sizes that do not fit.
   explicit EncoderDecoder(const TransformerConfig& wanted)
-      : config(detail::completed(wanted)), input(config), encoder(config, false, false), decoder(config, true, true) {
-    if (!config.tied_head) head.emplace(config.hidden, config.vocabulary, false);
+      : config(detail::completed(wanted)),
+        input(config),
+        encoder(config, false, false),
+        decoder(config, true, true),
+        head(config) {
     detail::initialise(*this, config, 3 * config.layers);
   }
 
@@ -55,10 +58,7 @@ struct EncoderDecoder {
   }
 
   /// What follows the target tokens of which these are the hidden states: (..., C) -> (..., V).
-  Tensor<T, D> logits(const Tensor<T, D>& hidden) const {
-    const auto x = config.logit_scale == 1 ? hidden : hidden * config.logit_scale;
-    return head ? (*head)(x) : linear(x, input.token_embedding.weight);
-  }
+  Tensor<T, D> logits(const Tensor<T, D>& hidden) const { return head(hidden, input.token_embedding); }
 
   static void visit(auto& self, auto&& f) {
     InputEmbedding<T, D>::visit(self.input, f);

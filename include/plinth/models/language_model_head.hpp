@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: MIT
+// What a language model ends with: hidden states become logits.
+// C channels, V vocabulary.
+#pragma once
+
+#include <plinth/layers/embedding.hpp>
+#include <plinth/layers/linear.hpp>
+#include <plinth/models/config.hpp>
+
+namespace plinth {
+
+/// logits = scale h W^T, where W is a matrix of the head's own, or when tied that of the token embedding.
+/// Press & Wolf 2017 (arXiv:1608.05859).
+template <class T, class D = Cpu>
+struct LanguageModelHead {
+  double scale = 1;
+  Linear<T, D> linear;  // (C -> V), absent when tied: one parameter never has two names
+
+  /// Of a completed config.
+  explicit LanguageModelHead(const TransformerConfig& config) : scale(config.logit_scale) {
+    if (!config.tied_head) linear = Linear<T, D>(config.hidden, config.vocabulary, false);
+  }
+
+  /// hidden (..., C) -> (..., V)
+  Tensor<T, D> operator()(const Tensor<T, D>& hidden, const Embedding<T, D>& token_embedding) const {
+    const auto x = scale == 1 ? hidden : hidden * scale;
+    return plinth::linear(x, linear.weight.defined() ? linear.weight : token_embedding.weight);
+  }
+
+  static void visit(auto& self, auto&& f) { Linear<T, D>::visit(self.linear, f); }
+};
+
+}  // namespace plinth
