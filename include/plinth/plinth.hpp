@@ -3,6 +3,9 @@
 // Components with needs of their own (plinth/io, plinth/report) are included by name.
 #pragma once
 
+/// @namespace plinth
+/// Tensors with gradients, transformers made of them, and what trains, runs and measures these.
+
 #include <plinth/activation/gelu.hpp>
 #include <plinth/activation/glu.hpp>
 #include <plinth/activation/relu.hpp>

@@ -31,42 +31,48 @@ struct GluHalves {
 
 }  // namespace detail
 
-/// y = f(gate) * value with f the sigmoid (GLU), ReLU, exact GELU or SiLU. Dauphin et al. 2016 (arXiv:1612.08083);
-/// Shazeer 2020 (arXiv:2002.05202), eq. (5). Shapes are equal or broadcast; throws ShapeError naming both.
+/// y = sigma(gate) value. Dauphin et al. 2016 (arXiv:1612.08083); this and the three that follow: Shazeer 2020
+/// (arXiv:2002.05202), eq. (5). Shapes are equal or broadcast; throws ShapeError naming both.
 template <Real T, class D>
 Tensor<T, D> glu(const Tensor<T, D>& gate, const Tensor<T, D>& value) {
   return sigmoid(gate) * value;
 }
+/// y = relu(gate) value.  Shazeer 2020, eq. (5). Shapes as for glu; throws as it does.
 template <Real T, class D>
 Tensor<T, D> reglu(const Tensor<T, D>& gate, const Tensor<T, D>& value) {
   return relu(gate) * value;
 }
+/// y = gelu(gate) value, with the exact GELU.  Shazeer 2020, eq. (5). Shapes as for glu; throws as it does.
 template <Real T, class D>
 Tensor<T, D> geglu(const Tensor<T, D>& gate, const Tensor<T, D>& value) {
   return gelu(gate) * value;
 }
+/// y = silu(gate) value.  Shazeer 2020, eq. (5). Shapes as for glu; throws as it does.
 template <Real T, class D>
 Tensor<T, D> swiglu(const Tensor<T, D>& gate, const Tensor<T, D>& value) {
   return silu(gate) * value;
 }
 
-/// The same of x (..., 2 C), whose last axis holds the values, then the gates; (..., C).  PyTorch: glu(x).
+/// glu of x (..., 2 C), whose last axis holds the values, then the gates -> (..., C).  PyTorch: glu(x).
 /// Throws ShapeError when the last axis is odd.
 template <Real T, class D>
 Tensor<T, D> glu(const Tensor<T, D>& x) {
   const detail::GluHalves<T, D> halves("glu", x);
   return glu(halves.gate, halves.value);
 }
+/// reglu of x (..., 2 C): the values, then the gates -> (..., C). Throws ShapeError when the last axis is odd.
 template <Real T, class D>
 Tensor<T, D> reglu(const Tensor<T, D>& x) {
   const detail::GluHalves<T, D> halves("reglu", x);
   return reglu(halves.gate, halves.value);
 }
+/// geglu of x (..., 2 C): the values, then the gates -> (..., C). Throws ShapeError when the last axis is odd.
 template <Real T, class D>
 Tensor<T, D> geglu(const Tensor<T, D>& x) {
   const detail::GluHalves<T, D> halves("geglu", x);
   return geglu(halves.gate, halves.value);
 }
+/// swiglu of x (..., 2 C): the values, then the gates -> (..., C). Throws ShapeError when the last axis is odd.
 template <Real T, class D>
 Tensor<T, D> swiglu(const Tensor<T, D>& x) {
   const detail::GluHalves<T, D> halves("swiglu", x);

@@ -9,6 +9,7 @@ namespace plinth {
 /// Sigmoid: y = sigma(x) = 1 / (1 + e^-x).  PyTorch: sigmoid(x).
 struct Sigmoid {
   static constexpr const char* name = "sigmoid";
+  /// y = sigma(x)
   template <class T>
   PLINTH_HD static T forward(T x) {
     return math::sigmoid(x);
@@ -20,6 +21,7 @@ struct Sigmoid {
   }
 };
 
+/// Sigmoid of each element: x of any shape -> the same shape.  PyTorch: sigmoid(x).
 template <class T, class D>
 Tensor<T, D> sigmoid(const Tensor<T, D>& x) {
   return pointwise<Sigmoid>(x);

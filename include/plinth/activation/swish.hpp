@@ -11,12 +11,14 @@ namespace plinth {
 /// Ramachandran, Zoph & Le 2017 (arXiv:1710.05941), section 4.
 struct Swish {
   static constexpr const char* name = "swish";
-  double beta = 1;
+  double beta = 1;  ///< the same for all elements; it has no gradient
 
+  /// y = x sigma(beta x)
   template <class T>
   PLINTH_HD T forward(T x) const {
     return x * math::sigmoid(T(beta) * x);
   }
+  /// dx = dy sigma(z) (1 + z sigma(-z)), z = beta x
   template <class T>
   PLINTH_HD T backward(T x, T dy) const {
     const T z = T(beta) * x, s = math::sigmoid(z);
@@ -24,6 +26,7 @@ struct Swish {
   }
 };
 
+/// Swish of each element: x of any shape -> the same shape.
 template <class T, class D>
 Tensor<T, D> swish(const Tensor<T, D>& x, double beta) {
   return pointwise(x, Swish{beta});

@@ -21,15 +21,20 @@ namespace plinth {
 template <class T, class D>
   requires FusedAttention<kernels<D>, D, T>
 struct AttentionOp {
+  /// What scores are summed in.
   using A = accumulator_t<T>;
   static constexpr const char* name = "attention";
-  bool causal = false;
-  std::int64_t window = 0;
-  double scale = 1;
-  Saved<std::int32_t, D> rows;
-  Saved<T, D> query, key, value, output;
-  Tensor<A, D> log_sum_exp;
+  bool causal = false;          ///< as in AttentionMask
+  std::int64_t window = 0;      ///< as in AttentionMask
+  double scale = 1;             ///< of the scores, never 0
+  Saved<std::int32_t, D> rows;  ///< (B, 3), or undefined: as in AttentionMask
+  Saved<T, D> query,            ///< (B, H, T, D)
+      key,                      ///< (B, G, S, D)
+      value,                    ///< (B, G, S, D)
+      output;                   ///< (B, H, T, D)
+  Tensor<A, D> log_sum_exp;     ///< (B, H, T), of the scores of each query
 
+  /// q (B, H, T, D), k and v (B, G, S, D) -> (B, H, T, D)
   Tensor<T, D> forward(const Tensor<T, D>& q, const Tensor<T, D>& k, const Tensor<T, D>& v) {
     const auto whole_q = detail::with_whole_channels(q), whole_k = detail::with_whole_channels(k),
                whole_v = detail::with_whole_channels(v);
@@ -44,6 +49,8 @@ struct AttentionOp {
     return y;
   }
 
+  /// {dq, dk, dv}: with P = softmax(scale q k^T), dP = dy v^T and dS = P (dP - sum_j dy_j y_j), dv = P^T dy,
+  /// dq = scale dS k, dk = scale dS^T q.  Dao et al. 2022 (arXiv:2205.14135), appendix B.2.
   std::tuple<Tensor<T, D>, Tensor<T, D>, Tensor<T, D>> backward(const Tensor<T, D>& dy) const {
     const auto q = detail::with_dense_heads(query.get(name)), k = detail::with_dense_heads(key.get(name)),
                v = detail::with_dense_heads(value.get(name));

@@ -15,7 +15,8 @@ namespace plinth {
 /// Keys and values of a sequence, split into heads.
 template <class T, class D = Cpu>
 struct KeyValues {
-  Tensor<T, D> keys, values;  // (B, G, S, D)
+  Tensor<T, D> keys,  ///< (B, G, S, D)
+      values;         ///< (B, G, S, D)
 };
 
 /// Keys and values of every layer. Rows of the batch may hold different numbers of tokens: token i of row b has the
@@ -32,10 +33,13 @@ class KeyValueCache {
     lengths_.assign(static_cast<std::size_t>(batch), 0);
   }
 
+  /// The number of rows.
   std::int64_t batch() const { return static_cast<std::int64_t>(lengths_.size()); }
+  /// How many tokens each row has room for.
   std::int64_t capacity() const { return capacity_; }
   /// How many tokens each row holds.
   const std::vector<std::int64_t>& lengths() const { return lengths_; }
+  /// How many tokens the row with the most of them holds; 0 without rows.
   std::int64_t longest() const { return lengths_.empty() ? 0 : *std::max_element(lengths_.begin(), lengths_.end()); }
 
   /// The positions (B, T) of the next T tokens.

@@ -15,31 +15,37 @@ namespace plinth {
 
 /// Sizes and kinds of MultiHeadAttention.
 struct AttentionConfig {
-  std::int64_t channels = 0, heads = 0;
-  std::int64_t key_heads = 0;  // 0: as heads
-  std::int64_t head_size = 0;  // 0: channels / heads
-  bool bias = true;
-  double scale = 0;    // of the scores; 0: 1 / sqrt(head_size)
-  double dropout = 0;  // of the probabilities
+  std::int64_t channels = 0,   ///< C
+      heads = 0;               ///< H
+  std::int64_t key_heads = 0;  ///< G; 0: as heads
+  std::int64_t head_size = 0;  ///< D; 0: channels / heads
+  bool bias = true;            ///< whether the four linear layers have one
+  double scale = 0;            ///< of the scores; 0: 1 / sqrt(head_size)
+  double dropout = 0;          ///< of the probabilities
 };
 
 /// What self-attention is told of the tokens besides their channels: where they stand, and what came before them.
 template <class T, class D = Cpu>
 struct SequenceContext {
-  Tensor<std::int32_t, D> positions = {};     // (B, T), read where there is a table
-  const RotaryTable<T, D>* rotary = nullptr;  // by which queries and keys turn
-  KeyValueCache<T, D>* cache = nullptr;       // of the tokens before, to which these are appended
-  std::int64_t layer = 0;                     // of the cache
-  Probe<T, D>* probe = nullptr;               // that is told what the tokens attend to
+  Tensor<std::int32_t, D> positions = {};     ///< (B, T), read where there is a table
+  const RotaryTable<T, D>* rotary = nullptr;  ///< by which queries and keys turn
+  KeyValueCache<T, D>* cache = nullptr;       ///< of the tokens before, to which these are appended
+  std::int64_t layer = 0;                     ///< of the cache
+  Probe<T, D>* probe = nullptr;               ///< that is told what the tokens attend to
 };
 
+/// output(concat of attention(query(x), key(m), value(m)) of each head), m being x itself or a memory.
 /// Vaswani et al. 2017, section 3.2.2; key_heads < heads: Ainslie et al. 2023. PyTorch: MultiheadAttention.
 template <class T, class D = Cpu>
 struct MultiHeadAttention {
-  std::int64_t heads = 0, key_heads = 0;
-  double scale = 0;
-  Linear<T, D> query, key, value, output;  // (C -> H D), (C -> G D) twice, (H D -> C)
-  Dropout dropout;
+  std::int64_t heads = 0,  ///< H
+      key_heads = 0;       ///< G
+  double scale = 0;        ///< of the scores; 0: 1 / sqrt(D)
+  Linear<T, D> query,      ///< (C -> H D)
+      key,                 ///< (C -> G D)
+      value,               ///< (C -> G D)
+      output;              ///< (H D -> C)
+  Dropout dropout;         ///< of the probabilities
 
   MultiHeadAttention() = default;
   /// Throws ArgumentError when heads does not divide the channels and no head size is given, or key_heads not the

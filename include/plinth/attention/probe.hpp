@@ -13,8 +13,8 @@ namespace plinth {
 /// without it, and keeps the (T, S) probabilities for it alone.  transformers: output_hidden_states, output_attentions.
 template <class T, class D = Cpu>
 struct Probe {
-  std::vector<Tensor<T, D>> hidden_states = {};             // (B, T, C): before each block, then behind the last norm
-  std::vector<Tensor<accumulator_t<T>, D>> attention = {};  // (B, H, T, S): probabilities before dropout
+  std::vector<Tensor<T, D>> hidden_states = {};             ///< (B, T, C): before each block, then behind the last norm
+  std::vector<Tensor<accumulator_t<T>, D>> attention = {};  ///< (B, H, T, S): probabilities before dropout
 };
 
 }  // namespace plinth

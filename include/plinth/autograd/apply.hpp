@@ -22,8 +22,10 @@ template <class T, class D>
 class Saved {
  public:
   Saved() = default;
+  /// Keeps x, whose memory it shares, and the version it has now.
   Saved(const Tensor<T, D>& x) : tensor_(detach(x)), version_(x.version()) {}
 
+  /// What was kept. Throws GradientError naming the operation when its memory was opened for writing since.
   const Tensor<T, D>& get(const char* operation) const {
     detail::require<GradientError>(!tensor_.defined() || tensor_.version() == version_, operation,
                                    ": a tensor of shape ", tensor_.shape(),
@@ -40,6 +42,7 @@ class Saved {
 template <std::size_t N>
 using Needed = std::array<bool, N>;
 
+/// An operation that says why it has no gradient; apply throws when one is asked of it.
 template <class Op>
 concept Nondifferentiable = requires {
   { Op::nondifferentiable } -> std::convertible_to<std::string_view>;

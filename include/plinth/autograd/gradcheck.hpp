@@ -13,7 +13,9 @@ namespace plinth {
 
 /// Tolerances of gradcheck; the defaults are PyTorch's.
 struct GradcheckOptions {
-  double epsilon = 1e-6, absolute = 1e-5, relative = 1e-3;
+  double epsilon = 1e-6,  ///< half of the distance of the two values that a difference is taken of
+      absolute = 1e-5,    ///< error that is allowed
+      relative = 1e-3;    ///< error that is allowed, of the gradient
 };
 
 /// Compares the gradients of f, a function of `inputs` to one tensor of any shape, with central differences, every

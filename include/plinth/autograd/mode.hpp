@@ -49,10 +49,12 @@ class TrainingScope {
  public:
   /// What masks are drawn from; outside every scope the clock is undefined.
   struct Key {
-    std::uint64_t seed = 0;
-    Tensor<std::int32_t, D> clock;
+    std::uint64_t seed = 0;         ///< the seed, moved by rank and micro-step
+    Tensor<std::int32_t, D> clock;  ///< (1), the step
   };
 
+  /// Training in this micro-step, counted from 0 in each step, of this process of a group, rank 0 when there is one.
+  /// Throws ArgumentError for a step outside [0, 2^31).
   TrainingScope(std::uint64_t seed, std::int64_t step, std::int64_t micro_step = 0, std::int64_t rank = 0)
       : before_(current_) {
     detail::require<ArgumentError>(step >= 0 && step < std::int64_t{1} << 31, "training: step ", step,
@@ -72,6 +74,7 @@ class TrainingScope {
   static const TrainingScope* current() { return current_; }
   /// The key of this thread's innermost scope.
   static Key key() { return current_ ? current_->key_ : Key(); }
+  /// What the dropout of this site draws its masks from; the counter is the step.
   RandomStream stream(std::uint32_t site) const { return {key_.seed, RandomPurpose::dropout, site}; }
   /// The step, in device memory.
   const Tensor<std::int32_t, D>& clock() const { return key_.clock; }

@@ -52,7 +52,9 @@ double accuracy(const Tensor<T, D>& logits, const Tensor<std::int32_t, D>& targe
 /// precision = TP / (TP + FP), recall = TP / (TP + FN), f1 = 2 TP / (2 TP + FP + FN), their harmonic mean; each is 0
 /// where it would divide by 0.  van Rijsbergen 1979, chapter 7.
 struct ClassificationScores {
-  double precision = 0, recall = 0, f1 = 0;
+  double precision = 0,  ///< of what was predicted, the share that is right
+      recall = 0,        ///< of what is wanted, the share that was predicted
+      f1 = 0;            ///< their harmonic mean
 };
 
 /// Scores from counts: right predictions, all predictions, all targets.
@@ -86,6 +88,7 @@ class ConfusionMatrix {
       if (targets[i] >= 0) ++counts_[place(targets[i], predictions[i])];
   }
 
+  /// The number of classes.
   std::int64_t classes() const { return classes_; }
   /// How often `predicted` was predicted where `target` was wanted; both in [0, classes).
   std::int64_t count(std::int64_t target, std::int64_t predicted) const { return counts_[place(target, predicted)]; }

@@ -15,8 +15,10 @@ namespace plinth {
 
 /// Tokens [begin, end) of one sequence, and their type.
 struct TokenSpan {
-  std::int64_t begin = 0, end = 0;
-  std::int32_t type = 0;
+  std::int64_t begin = 0,  ///< the first token
+      end = 0;             ///< behind the last
+  std::int32_t type = 0;   ///< k of the tags 2 k + 1 and 2 k + 2
+  /// Whether ends and type are the same.
   bool operator==(const TokenSpan&) const = default;
 };
 
@@ -59,6 +61,7 @@ class SpanScores {
     predicted_ += static_cast<std::int64_t>(found.size());
     wanted_ += static_cast<std::int64_t>(right.size());
   }
+  /// Of all spans counted so far; each score is 0 where it would divide by 0.
   ClassificationScores scores() const { return scores_of(right_, predicted_, wanted_); }
 
  private:

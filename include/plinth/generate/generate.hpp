@@ -17,9 +17,9 @@ namespace plinth {
 
 /// How many tokens to write and how to choose them. Token i is a function of (seed, i) and the logits.
 struct GenerateOptions {
-  std::int64_t length = 100;
-  SamplingOptions sampling = {};
-  std::uint64_t seed = 1;
+  std::int64_t length = 100;      ///< tokens to write, at most
+  SamplingOptions sampling = {};  ///< how each is chosen
+  std::uint64_t seed = 1;         ///< of what is drawn
   /// Called with each new token.
   std::function<void(std::int32_t)> on_token = {};
   /// Called with all tokens, the prompt among them, after each new one: true ends the generation.

@@ -35,8 +35,8 @@ struct SamplingOptions {
 
 /// A token that may come next.
 struct Candidate {
-  std::int32_t token;
-  double probability;
+  std::int32_t token;  ///< its id
+  double probability;  ///< among the tokens that are left, which sum to 1
 };
 
 namespace detail {

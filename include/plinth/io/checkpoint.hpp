@@ -71,8 +71,11 @@ class Checkpoint {
   explicit Checkpoint(std::filesystem::path folder)
       : folder_(std::move(folder)), manifest_(detail::verified_manifest(folder_)) {}
 
+  /// Its folder.
   const std::filesystem::path& path() const { return folder_; }
+  /// Where the run was when it was saved.
   TrainerState state() const { return {manifest_.next_step, manifest_.seed}; }
+  /// What the run was saved with.
   const nlohmann::json& settings() const { return manifest_.settings; }
 
   /// Makes the model and its optimiser what they were, and returns what the trainer is to be restored to:
@@ -112,8 +115,8 @@ class Checkpoint {
 
 /// What was found in a folder of checkpoints.
 struct FoundCheckpoint {
-  std::optional<Checkpoint> checkpoint;  // none where there is none that is whole
-  std::vector<std::string> skipped;      // why each newer one was passed over, by name
+  std::optional<Checkpoint> checkpoint;  ///< none where there is none that is whole
+  std::vector<std::string> skipped;      ///< why each newer one was passed over, by name
 };
 
 /// The newest whole checkpoint in a folder; none also when there is no such folder. Throws IoError when the folder

@@ -54,8 +54,8 @@ struct NamedTensor {
                                 " elements");
   }
 
-  detail::SafetensorsEntry entry;
-  std::function<void(const detail::ByteSink&)> write;
+  detail::SafetensorsEntry entry;  ///< name, type and shape; its place in the file is found when that is written
+  std::function<void(const detail::ByteSink&)> write;  ///< hands the elements' bytes over
 };
 
 namespace detail {

@@ -38,7 +38,9 @@ class SafetensorsFile {
     for (std::size_t i = 0; i < header_.tensors.size(); ++i) places_.emplace(header_.tensors[i].name, i);
   }
 
+  /// The file.
   const std::filesystem::path& path() const { return file_.path(); }
+  /// The texts under "__metadata__"; empty where there are none.
   const std::map<std::string, std::string>& metadata() const { return header_.metadata; }
   /// All names, in the order of the tensors' bytes.
   std::vector<std::string> names() const {
@@ -46,6 +48,7 @@ class SafetensorsFile {
     for (const auto& tensor : header_.tensors) result.push_back(tensor.name);
     return result;
   }
+  /// Whether there is a tensor of this name.
   bool contains(std::string_view name) const { return places_.contains(name); }
 
   /// The element type as the format names it, such as "F32". Throws ArgumentError when there is no such tensor.

@@ -15,10 +15,31 @@
 
 namespace plinth {
 
-/// In the order of the reference implementation, which sorts by it: what needs the larger alignment stands later.
+/// The element types of the format, by their names in a header. In the order of the reference implementation, which
+/// sorts by it: what needs the larger alignment stands later.
 enum class SafetensorsType : std::uint8_t {
-  boolean, f4, f6_e2m3, f6_e3m2, u8, i8, f8_e5m2, f8_e4m3, f8_e8m0, f8_e4m3fnuz, f8_e5m2fnuz,  // at most 8 bits
-  i16, u16, f16, bf16, i32, u32, f32, c64, f64, i64, u64
+  boolean,      ///< BOOL, a byte that is 0 or 1
+  f4,           ///< F4, 4 bits: sign, 2 of exponent, 1 of fraction
+  f6_e2m3,      ///< F6_E2M3, 6 bits: sign, 2 of exponent, 3 of fraction
+  f6_e3m2,      ///< F6_E3M2, 6 bits: sign, 3 of exponent, 2 of fraction
+  u8,           ///< U8, an integer >= 0
+  i8,           ///< I8, an integer
+  f8_e5m2,      ///< F8_E5M2, 8 bits: sign, 5 of exponent, 2 of fraction
+  f8_e4m3,      ///< F8_E4M3, 8 bits: sign, 4 of exponent, 3 of fraction
+  f8_e8m0,      ///< F8_E8M0, 8 bits of exponent alone
+  f8_e4m3fnuz,  ///< F8_E4M3FNUZ: as F8_E4M3, without infinities and a zero below zero
+  f8_e5m2fnuz,  ///< F8_E5M2FNUZ: as F8_E5M2, without infinities and a zero below zero
+  i16,          ///< I16
+  u16,          ///< U16
+  f16,          ///< F16, half
+  bf16,         ///< BF16, bfloat16
+  i32,          ///< I32
+  u32,          ///< U32
+  f32,          ///< F32, float
+  c64,          ///< C64, a complex number of two floats
+  f64,          ///< F64, double
+  i64,          ///< I64
+  u64           ///< U64
 };
 
 namespace detail {

@@ -15,6 +15,7 @@ namespace plinth {
 /// Takes data in pieces of any size and gives its digest.  Python: hashlib.sha256.
 class Sha256 {
  public:
+  /// The next bytes of the data.
   void add(const void* data, std::size_t bytes) {
     const auto* from = static_cast<const std::uint8_t*>(data);
     length_ += bytes;
@@ -27,6 +28,7 @@ class Sha256 {
       if (filled_ == sizeof block_) compress();
     }
   }
+  /// The bytes of all values, as they lie in memory.
   template <class T>
   void add(const std::vector<T>& values) {
     if (!values.empty()) add(values.data(), values.size() * sizeof(T));

@@ -11,22 +11,31 @@ namespace plinth {
 /// Where element (i, j) of matrix number n lies: n * batch + i * row + j * column. A transposed operand is one with
 /// row and column exchanged; a batch stride of 0 shares the matrix.
 struct MatrixLayout {
-  std::int64_t row = 0, column = 1, batch = 0;
+  std::int64_t row = 0,  ///< from a row to the next
+      column = 1,        ///< from a column to the next
+      batch = 0;         ///< from a matrix to the next
 };
 
 /// Sizes of C (M, N) = A (M, K) B (K, N), `batch` times. C's columns are contiguous (c.column == 1).
 struct GemmShape {
-  std::int64_t batch = 1, M = 0, N = 0, K = 0;
-  MatrixLayout a, b, c;
+  std::int64_t batch = 1,  ///< products
+      M = 0,               ///< rows of A and C
+      N = 0,               ///< columns of B and C
+      K = 0;               ///< columns of A, rows of B
+  MatrixLayout a,          ///< of A
+      b,                   ///< of B
+      c;                   ///< of C
 };
 
 /// y = x: the formula of a product without an activation.
 struct Identity {
   static constexpr const char* name = "identity";
+  /// y = x
   template <class T>
   PLINTH_HD static T forward(T x) {
     return x;
   }
+  /// dx = dy
   template <class T>
   PLINTH_HD static T backward(T, T dy) {
     return dy;
@@ -35,25 +44,37 @@ struct Identity {
 
 /// Where channel d of (batch b, head h, time t) lies: b * batch + h * head + t * time + d.
 struct HeadLayout {
-  std::int64_t batch = 0, head = 0, time = 0;
+  std::int64_t batch = 0,  ///< from a row of the batch to the next
+      head = 0,            ///< from a head to the next
+      time = 0;            ///< from a token to the next
 };
 
 /// Sizes of attention: query (B, H, queries, D), key and value (B, key_heads, keys, D), output as query.
 /// Query head h reads key head h / (heads / key_heads). Which keys a query sees is said by VisibleKeys; a query that
 /// sees none yields zeros.
 struct AttentionShape {
-  std::int64_t batch = 0, heads = 0, key_heads = 0, queries = 0, keys = 0, head_size = 0;
-  HeadLayout query = {}, key = {}, value = {}, output = {};
-  bool causal = false;
-  std::int64_t window = 0;  // of causal attention; 0: no limit
-  double scale = 1;
+  std::int64_t batch = 0,   ///< B
+      heads = 0,            ///< H, of the queries
+      key_heads = 0,        ///< of keys and values, a divisor of heads
+      queries = 0,          ///< tokens that ask
+      keys = 0,             ///< tokens that are asked
+      head_size = 0;        ///< D, channels of a head
+  HeadLayout query = {},    ///< (B, H, queries, D)
+      key = {},             ///< (B, key_heads, keys, D)
+      value = {},           ///< (B, key_heads, keys, D)
+      output = {};          ///< (B, H, queries, D)
+  bool causal = false;      ///< whether a query sees no key after its own place
+  std::int64_t window = 0;  ///< of causal attention; 0: no limit
+  double scale = 1;         ///< factor of the scores
 };
 
 /// The keys that query i of one batch row sees: those of [first(i), past(i)), none where that is empty. The query
 /// stands at key place + i; causal: it sees no key after that one, and with a window only the last `window` up to it.
 struct VisibleKeys {
-  std::int64_t begin, end;                // of the batch row
-  std::int64_t window_begin, causal_end;  // of query 0, far away where there is no limit; one more for each query
+  std::int64_t begin,         ///< the first key of the batch row
+      end;                    ///< behind its last
+  std::int64_t window_begin,  ///< of query 0; one more for each query, far before where there is no limit
+      causal_end;             ///< of query 0; one more for each query, far behind where there is no limit
 
   /// rows (B, 3) holds place, begin and end of each batch row b; null: keys - queries, 0 and keys.
   PLINTH_HD VisibleKeys(const AttentionShape& s, const std::int32_t* rows, std::int64_t b)
@@ -64,28 +85,40 @@ struct VisibleKeys {
     causal_end = s.causal ? next : far;
   }
 
+  /// The first key that query i sees.
   PLINTH_HD std::int64_t first(std::int64_t i) const { return window_begin + i > begin ? window_begin + i : begin; }
+  /// The key behind the last that query i sees.
   PLINTH_HD std::int64_t past(std::int64_t i) const { return causal_end + i < end ? causal_end + i : end; }
 };
 
 /// Sizes of a rotary embedding over x (B, H, T, D), of which the first `rotated` channels of each head turn.
 /// interleaved: the pairs are (2i, 2i + 1); otherwise (i, i + rotated / 2).
 struct RotaryShape {
-  std::int64_t batch = 0, heads = 0, time = 0, head_size = 0, rotated = 0, table_rows = 0;
-  HeadLayout x, y;
-  bool interleaved = false;
-  bool inverse = false;
+  std::int64_t batch = 0,    ///< B
+      heads = 0,             ///< H
+      time = 0,              ///< T
+      head_size = 0,         ///< D
+      rotated = 0,           ///< channels that turn, even and at most D
+      table_rows = 0;        ///< positions that the table has
+  HeadLayout x,              ///< of the input
+      y;                     ///< of the output
+  bool interleaved = false;  ///< which channels are pairs, see above
+  bool inverse = false;      ///< whether they turn back, as gradients do
 };
 
 /// Constants of stochastic gradient descent; what changes from step to step is read from device memory.
 struct SgdSettings {
-  double momentum = 0, weight_decay = 0;
-  bool nesterov = false;
+  double momentum = 0,    ///< 0: none
+      weight_decay = 0;   ///< of parameters in no group; those with one axis have none
+  bool nesterov = false;  ///< whether the step looks ahead along the velocity
 };
 
 /// Constants of Adam and AdamW; what changes from step to step is read from device memory.
 struct AdamSettings {
-  double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, weight_decay = 0;
+  double beta1 = 0.9,    ///< decay of the first moment, in [0, 1)
+      beta2 = 0.999,     ///< decay of the second moment, in [0, 1)
+      epsilon = 1e-8,    ///< added to the square root
+      weight_decay = 0;  ///< of parameters in no group; those with one axis have none
 };
 
 }  // namespace plinth

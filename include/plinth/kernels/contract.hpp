@@ -20,20 +20,25 @@ namespace plinth {
 template <class D>
 struct kernels;
 
+/// The primitives a backend has, each a concept over its kernels K, its device D and an element type T.
 namespace contract {
 
+/// How many elements, rows or columns.
 using Count = std::int64_t;
 
 /// A formula for the concepts below: pointwise formulas have forward and backward, binary ones forward(a, b).
 struct AnyFormula {
+  /// Of one element.
   template <class T>
   PLINTH_HD static T forward(T x) {
     return x;
   }
+  /// Of two.
   template <class T>
   PLINTH_HD static T forward(T a, T) {
     return a;
   }
+  /// dx.
   template <class T>
   PLINTH_HD static T backward(T, T dy) {
     return dy;

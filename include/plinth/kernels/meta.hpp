@@ -36,6 +36,8 @@ struct NoMemory {
 /// A pool that counts as memory<Cpu> does. What is read from the device is zeros.
 template <>
 struct memory<Meta> {
+  /// What memory<Cpu> calls the same.
+  /// @{
   static void* allocate(std::size_t bytes) { return pool().allocate(bytes); }
   static void release(void* block, std::size_t bytes) noexcept { pool().release(block, bytes); }
   static MemoryUse use() { return pool().use(); }
@@ -48,6 +50,7 @@ struct memory<Meta> {
     if (bytes) std::memset(destination, 0, bytes);
   }
 
+  /// @}
  private:
   static detail::Pool<detail::NoMemory>& pool() {
     static auto& instance = *new detail::Pool<detail::NoMemory>;
@@ -59,26 +62,35 @@ struct memory<Meta> {
 template <>
 class queue<Meta> {
  public:
+  /// The queue of this thread.
   static queue& current() {
     thread_local queue instance;
     return instance;
   }
+  /// Returns at once: there is nothing to wait for.
   void synchronize() {}
 
-  double flops = 0;
+  double flops = 0;  ///< of this thread since it began; a program may set it back
 };
 
 /// Every primitive, and the fused forms that kernels<Cpu> has, so that both hand out the same memory.
 template <>
 struct kernels<Meta> {
+  /// The first argument of every kernel.
   using Queue = queue<Meta>;
 
+  /// 2 M N K operations for each matrix of the batch.
+  /// @{
   static void gemm(Queue& queue, const GemmShape& s, const auto&...) { queue.flops += product(s); }
   static void gemm_bias_activation(Queue& queue, const GemmShape& s, const auto&...) { queue.flops += product(s); }
-  /// Two products over the pairs of a query and a key that it sees; backward five, the scores being computed again.
+  /// @}
+  /// Two products over the pairs of a query and a key that it sees.
   static void attention(Queue& queue, const AttentionShape& s, const auto&...) { queue.flops += 2 * pairs(s); }
+  /// Five products: the scores are computed again.
   static void attention_backward(Queue& queue, const AttentionShape& s, const auto&...) { queue.flops += 5 * pairs(s); }
 
+  /// Nothing: the contract says what these would compute.
+  /// @{
   static void fill(Queue&, const auto&...) {}
   static void copy(Queue&, const Shape&, const Shape&, const void*, const Shape&, void*) {}
   static void cast(Queue&, const auto&...) {}
@@ -105,6 +117,7 @@ struct kernels<Meta> {
   static void sgd(Queue&, const auto&...) {}
   static void adam(Queue&, const auto&...) {}
 
+  /// @}
  private:
   static double product(const GemmShape& s) {
     return 2.0 * static_cast<double>(s.batch) * static_cast<double>(s.M) * static_cast<double>(s.N) * static_cast<double>(s.K);

@@ -11,9 +11,10 @@ namespace plinth {
 
 /// Dropout with a probability; active inside a TrainingScope only.
 struct Dropout {
-  double probability = 0;
-  std::uint32_t site = 0;
+  double probability = 0;  ///< that an element becomes 0, in [0, 1]
+  std::uint32_t site = 0;  ///< what its masks are drawn for, see name_dropout_sites
 
+  /// x of any shape -> the same shape. Throws as plinth::dropout does.
   template <class T, class D>
   Tensor<T, D> operator()(const Tensor<T, D>& x) const {
     return dropout(x, probability, site);

@@ -11,9 +11,10 @@ namespace plinth {
 /// A table of V vectors of C channels. Its weights are zero until they are initialised, loaded or set.
 template <class T, class D = Cpu>
 struct Embedding {
-  Tensor<T, D> weight;  // (V, C)
+  Tensor<T, D> weight;  ///< (V, C)
 
   Embedding() = default;
+  /// V rows of C channels, all zero. Throws ShapeError for a negative number.
   Embedding(std::int64_t rows, std::int64_t channels) : weight(zeros<T, D>({rows, channels})) {
     require_gradient(weight);
   }

@@ -56,11 +56,12 @@ struct AffineMap {
 template <class F, class T, class D>
 struct LinearOp {
   static constexpr const char* name = "linear";
-  static constexpr int required_inputs = 2;
-  F formula;
-  detail::AffineMap<T, D> map;
-  Saved<T, D> z;
+  static constexpr int required_inputs = 2;  ///< the bias may be undefined
+  F formula;                                 ///< of the activation; Identity: none
+  detail::AffineMap<T, D> map;               ///< x, W and whether there is a b
+  Saved<T, D> z;                             ///< (..., out), kept where the activation needs it
 
+  /// input (..., in), w (out, in), bias (out) or undefined -> (..., out)
   Tensor<T, D> forward(const Tensor<T, D>& input, const Tensor<T, D>& w, const Tensor<T, D>& bias) {
     const auto values = detail::dense(input);
     Shape shape = input.shape();
@@ -75,6 +76,7 @@ struct LinearOp {
     return y;
   }
 
+  /// {dx, dW, db}: dx = dz W, dW = dz^T x, db = the sum of dz over rows; those that are needed
   std::tuple<Tensor<T, D>, Tensor<T, D>, Tensor<T, D>> backward(const Tensor<T, D>& dy, Needed<3> needed) const {
     const Tensor<T, D> given = detail::dense(dy);
     if constexpr (std::same_as<F, Identity>) {
@@ -126,10 +128,11 @@ Tensor<T, D> linear(const Tensor<T, D>& x, const Tensor<T, D>& weight, const Ten
 /// A linear layer. Its weights are zero until they are initialised, loaded or set.
 template <class T, class D = Cpu>
 struct Linear {
-  Tensor<T, D> weight;  // (out, in)
-  Tensor<T, D> bias;    // (out), or undefined
+  Tensor<T, D> weight;  ///< (out, in)
+  Tensor<T, D> bias;    ///< (out), or undefined
 
   Linear() = default;
+  /// From so many inputs to so many outputs, all weights zero. Throws ShapeError for a negative number.
   Linear(std::int64_t inputs, std::int64_t outputs, bool with_bias = true) : weight(zeros<T, D>({outputs, inputs})) {
     require_gradient(weight);
     if (!with_bias) return;

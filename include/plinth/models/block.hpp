@@ -17,18 +17,19 @@ namespace plinth {
 /// What a decoder's cross-attention looks at: the states of an encoder.
 template <class T, class D = Cpu>
 struct Memory {
-  Tensor<T, D> states;            // (B, S, C)
-  AttentionMask<T, D> mask = {};  // which of them are no padding
+  Tensor<T, D> states;            ///< (B, S, C)
+  AttentionMask<T, D> mask = {};  ///< which of them are no padding
 };
 
+/// Residual branches one after the other: self-attention, cross-attention where there is a memory, feed-forward.
 /// Vaswani et al. 2017, section 3.1, with the norms before or behind each branch.
 template <class T, class D = Cpu>
 struct TransformerBlock {
   /// Cross-attention with its norm and dropout.
   struct Cross {
-    Norm<T, D> norm;
-    MultiHeadAttention<T, D> attention;
-    Dropout dropout;
+    Norm<T, D> norm;                     ///< of x
+    MultiHeadAttention<T, D> attention;  ///< of x to the memory
+    Dropout dropout;                     ///< of what attention adds
 
     static void visit(auto& self, auto&& f) {
       f("norm", self.norm);
@@ -37,14 +38,14 @@ struct TransformerBlock {
     }
   };
 
-  NormPlacement norm_placement = NormPlacement::pre;
-  Norm<T, D> attention_norm;
-  MultiHeadAttention<T, D> attention;
-  Dropout attention_dropout;
-  std::optional<Cross> cross;
-  Norm<T, D> feed_forward_norm;
-  FeedForward<T, D> feed_forward;
-  Dropout feed_forward_dropout;
+  NormPlacement norm_placement = NormPlacement::pre;  ///< of all branches
+  Norm<T, D> attention_norm;                          ///< of the first branch
+  MultiHeadAttention<T, D> attention;                 ///< of x to itself
+  Dropout attention_dropout;                          ///< of what attention adds
+  std::optional<Cross> cross;                         ///< where there is a memory
+  Norm<T, D> feed_forward_norm;                       ///< of the last branch
+  FeedForward<T, D> feed_forward;                     ///< of each token alone
+  Dropout feed_forward_dropout;                       ///< of what it adds
 
   /// Of a completed config.
   TransformerBlock(const TransformerConfig& config, bool with_memory)

@@ -12,44 +12,56 @@
 
 namespace plinth {
 
-/// How a model knows where its tokens stand: a learned or a sinusoidal vector for each position is added to the token
-/// embedding (with the sinusoids that one is multiplied by sqrt(hidden)); queries and keys turn (rotary); attention
-/// scores fall with distance (alibi) or have a learned number for each range of it (relative, T5's); or by causality
-/// alone. The last three have no table: a trained model reads further when its config.context is raised.
-enum class PositionKind { learned, sinusoidal, rotary, alibi, relative, none };
+/// How a model knows where its tokens stand. The last three have no table: a trained model reads further when its
+/// config.context is raised.
+enum class PositionKind {
+  learned,     ///< a learned vector for each position is added to the token embedding
+  sinusoidal,  ///< a sinusoidal one is, the token embedding being multiplied by sqrt(hidden)
+  rotary,      ///< queries and keys turn
+  alibi,       ///< attention scores fall with distance
+  relative,    ///< attention scores have a learned number for each range of distances, T5's
+  none         ///< by causality alone
+};
 
-/// Where a residual branch is normalised: at its beginning, x + f(norm(x)), or behind the sum, norm(x + f(x)).
-/// Xiong et al. 2020 (arXiv:2002.04745) compares them.
-enum class NormPlacement { pre, post };
+/// Where a residual branch is normalised. Xiong et al. 2020 (arXiv:2002.04745) compares them.
+enum class NormPlacement {
+  pre,  ///< at its beginning: x + f(norm(x)), with a norm behind the last block
+  post  ///< behind the sum: norm(x + f(x))
+};
 
 /// Sizes and kinds of a Decoder, Encoder or EncoderDecoder. The defaults are GPT-2's shape; key_heads, head_size and
 /// feed_forward follow from the others when left at 0.
 struct TransformerConfig {
-  std::int64_t vocabulary = 0, context = 0, hidden = 0, layers = 0, heads = 0;  // layers: of each stack
-  std::int64_t key_heads = 0;                                                   // 0: as heads
-  std::int64_t head_size = 0;                                                   // 0: hidden / heads
-  std::int64_t feed_forward = 0;                                                // 0: 4 hidden
-  std::int64_t segments = 0;  // kinds of tokens that have a vector each, as BERT's two sentences; 0: none
-  NormKind norm = NormKind::layer;
-  NormPlacement norm_placement = NormPlacement::pre;
-  double norm_epsilon = 1e-5;
-  bool embedding_norm = false;  // a norm behind the embeddings
-  ActivationKind activation = ActivationKind::gelu_tanh;
-  bool gated = false;
-  PositionKind position = PositionKind::learned;
-  double rope_theta = 10000;
-  RotaryLayout rope_layout = RotaryLayout::half_split;
-  RopeScaling rope_scaling = {};                                // dynamic_ntk: always as for `context` positions
-  std::int64_t relative_buckets = 32, relative_distance = 128;  // T5's
-  std::int64_t window = 0;     // keys that a query of a decoder sees, itself among them; 0: all
-  double attention_scale = 0;  // of attention scores; 0: 1 / sqrt(head_size)
-  double logit_scale = 1;      // of what the head reads
-  bool bias = true;
-  bool tied_head = true;
-  double dropout = 0;               // of the embeddings and of what blocks add
-  double attention_dropout = 0;     // of attention probabilities
-  double initial_deviation = 0.02;  // of weights, BERT's initializer_range; narrow models may need 1 / sqrt(hidden)
-  std::uint64_t seed = 1;
+  std::int64_t vocabulary = 0,      ///< V, tokens there are
+      context = 0,                  ///< the most tokens of a sequence
+      hidden = 0,                   ///< C, channels of a token
+      layers = 0,                   ///< blocks of each stack
+      heads = 0;                    ///< H, attention heads of a block
+  std::int64_t key_heads = 0;       ///< G, heads of keys and values, a divisor of heads; 0: as heads
+  std::int64_t head_size = 0;       ///< D, channels of a head; 0: hidden / heads
+  std::int64_t feed_forward = 0;    ///< F, channels within the feed-forward part; 0: 4 hidden
+  std::int64_t segments = 0;        ///< kinds of tokens that have a vector each, as BERT's two sentences; 0: none
+  NormKind norm = NormKind::layer;  ///< of all norms
+  NormPlacement norm_placement = NormPlacement::pre;      ///< in all branches
+  double norm_epsilon = 1e-5;                             ///< added to the variance, or to the mean square
+  bool embedding_norm = false;                            ///< a norm behind the embeddings
+  ActivationKind activation = ActivationKind::gelu_tanh;  ///< of the feed-forward part
+  bool gated = false;                                     ///< whether it is a gated linear unit
+  PositionKind position = PositionKind::learned;          ///< how tokens know their places
+  double rope_theta = 10000;                              ///< the base of rotary frequencies
+  RotaryLayout rope_layout = RotaryLayout::half_split;    ///< which channels turn together
+  RopeScaling rope_scaling = {};                          ///< dynamic_ntk: always as for `context` positions
+  std::int64_t relative_buckets = 32,                     ///< ranges of distances, T5's
+      relative_distance = 128;                            ///< the last of them holds all from here on
+  std::int64_t window = 0;          ///< keys that a query of a decoder sees, itself among them; 0: all
+  double attention_scale = 0;       ///< of attention scores; 0: 1 / sqrt(head_size)
+  double logit_scale = 1;           ///< of what the head reads
+  bool bias = true;                 ///< whether linear layers and layer norms have one
+  bool tied_head = true;            ///< whether logits are products with the token embedding
+  double dropout = 0;               ///< of the embeddings and of what blocks add
+  double attention_dropout = 0;     ///< of attention probabilities
+  double initial_deviation = 0.02;  ///< of weights, BERT's initializer_range; narrow models may need 1 / sqrt(hidden)
+  std::uint64_t seed = 1;           ///< of the first weights
 };
 
 /// The same sizes in Llama's shape: RMS norm, SiLU gates, rotary positions, no biases, a head of its own.

@@ -18,10 +18,10 @@ struct Decoder {
   using element = T;
   using device = D;
 
-  TransformerConfig config;
-  InputEmbedding<T, D> input;
-  TransformerStack<T, D> stack;
-  LanguageModelHead<T, D> head;
+  TransformerConfig config;      ///< with every size filled in
+  InputEmbedding<T, D> input;    ///< tokens to channels
+  TransformerStack<T, D> stack;  ///< its blocks and the last norm
+  LanguageModelHead<T, D> head;  ///< hidden states to logits
 
   /// Initialises as GPT-2 does: weights N(0, 0.02^2), or with another initial_deviation; the projections that end a
   /// residual branch smaller by sqrt(2 layers), biases 0. Throws ArgumentError for sizes that do not fit.

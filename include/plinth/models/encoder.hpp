@@ -18,25 +18,27 @@ namespace plinth {
 /// The tokens of an encoder, and what is known of them.
 template <class T, class D = Cpu>
 struct EncoderInput {
-  Tensor<std::int32_t, D> tokens;         // (B, T)
-  AttentionMask<T, D> mask = {};          // {.rows = right_padding(lengths)} for sequences of several lengths
-  Tensor<std::int32_t, D> segments = {};  // (B, T); undefined: all 0
+  Tensor<std::int32_t, D> tokens;         ///< (B, T)
+  AttentionMask<T, D> mask = {};          ///< {.rows = right_padding(lengths)} for sequences of several lengths
+  Tensor<std::int32_t, D> segments = {};  ///< (B, T); undefined: all 0
 };
 
-/// Every token sees every other one.
+/// Hidden states in which every token sees every other one.  Devlin et al. 2019 (arXiv:1810.04805), section 3.
+/// transformers: BertModel.
 template <class T, class D = Cpu>
 struct Encoder {
   using element = T;
   using device = D;
 
-  TransformerConfig config;
-  InputEmbedding<T, D> input;
-  TransformerStack<T, D> stack;
+  TransformerConfig config;      ///< with every size filled in
+  InputEmbedding<T, D> input;    ///< tokens to channels
+  TransformerStack<T, D> stack;  ///< its blocks
 
   /// Initialises as Decoder does. Throws ArgumentError for sizes that do not fit.
   explicit Encoder(const TransformerConfig& wanted) : Encoder(wanted, detail::Uninitialised()) {
     detail::initialise(*this, config, 2 * config.layers);
   }
+  /// For a model around it, which initialises all of its weights at once.
   Encoder(const TransformerConfig& wanted, detail::Uninitialised)
       : config(detail::completed(wanted)), input(config), stack(config, false, false) {}
 
@@ -60,11 +62,12 @@ struct MaskedLanguageModel {
   using element = T;
   using device = D;
 
-  Encoder<T, D> encoder;
-  Linear<T, D> transform;  // (C -> C), followed by GELU
-  Norm<T, D> transform_norm;
-  Tensor<T, D> output_bias;  // (V)
+  Encoder<T, D> encoder;      ///< of the hidden states
+  Linear<T, D> transform;     ///< (C -> C), followed by GELU
+  Norm<T, D> transform_norm;  ///< (C), of what the GELU yields
+  Tensor<T, D> output_bias;   ///< (V), of the logits
 
+  /// Initialises as Decoder does. Throws ArgumentError for sizes that do not fit.
   explicit MaskedLanguageModel(const TransformerConfig& config)
       : encoder(config, detail::Uninitialised()),
         transform(encoder.config.hidden, encoder.config.hidden),
@@ -95,10 +98,10 @@ struct SequenceClassifier {
   using element = T;
   using device = D;
 
-  Encoder<T, D> encoder;
-  Linear<T, D> pooler;  // (C -> C), followed by tanh
-  Dropout dropout;
-  Linear<T, D> classifier;
+  Encoder<T, D> encoder;    ///< of the hidden states
+  Linear<T, D> pooler;      ///< (C -> C), followed by tanh
+  Dropout dropout;          ///< of what the tanh yields
+  Linear<T, D> classifier;  ///< (C -> classes)
 
   /// Throws ArgumentError for sizes that do not fit.
   SequenceClassifier(const TransformerConfig& config, std::int64_t classes)
@@ -131,9 +134,9 @@ struct TokenClassifier {
   using element = T;
   using device = D;
 
-  Encoder<T, D> encoder;
-  Dropout dropout;
-  Linear<T, D> classifier;
+  Encoder<T, D> encoder;    ///< of the hidden states
+  Dropout dropout;          ///< of the hidden states
+  Linear<T, D> classifier;  ///< (C -> classes)
 
   /// Throws ArgumentError for sizes that do not fit.
   TokenClassifier(const TransformerConfig& config, std::int64_t classes)

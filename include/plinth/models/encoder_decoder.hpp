@@ -20,10 +20,11 @@ struct EncoderDecoder {
   using element = T;
   using device = D;
 
-  TransformerConfig config;
-  InputEmbedding<T, D> input;
-  TransformerStack<T, D> encoder, decoder;
-  LanguageModelHead<T, D> head;
+  TransformerConfig config;        ///< with every size filled in
+  InputEmbedding<T, D> input;      ///< of source and target alike
+  TransformerStack<T, D> encoder,  ///< of the source
+      decoder;                     ///< of the target, with cross-attention
+  LanguageModelHead<T, D> head;    ///< hidden states to logits
 
   /// Initialises as Decoder does. Throws ArgumentError for sizes that do not fit.
   explicit EncoderDecoder(const TransformerConfig& wanted)
@@ -75,15 +76,16 @@ struct ConditionedDecoder {
   using element = T;
   using device = D;
 
-  const EncoderDecoder<T, D>& model;
-  const TransformerConfig& config;
-  Memory<T, D> memory;
+  const EncoderDecoder<T, D>& model;  ///< not owned
+  const TransformerConfig& config;    ///< the model's
+  Memory<T, D> memory;                ///< what it made of the source
 
   /// target (B, T) -> hidden states (B, T, C)
   Tensor<T, D> hidden_states(const Tensor<std::int32_t, D>& target, const Tensor<std::int32_t, D>&,
                              KeyValueCache<T, D>* cache) const {
     return model.hidden_states(target, memory, cache);
   }
+  /// hidden (..., C) -> (..., V)
   Tensor<T, D> logits(const Tensor<T, D>& hidden) const { return model.logits(hidden); }
 };
 

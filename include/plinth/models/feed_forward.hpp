@@ -15,20 +15,28 @@
 
 namespace plinth {
 
-/// The function between the two layers. Gated, sigmoid makes GLU, relu ReGLU, gelu GEGLU, silu SwiGLU. The beta of
-/// swish is learned, one for each layer.
-enum class ActivationKind { relu, gelu, gelu_tanh, silu, swish, sigmoid };
+/// The function between the two layers.
+enum class ActivationKind {
+  relu,       ///< Relu; gated: ReGLU
+  gelu,       ///< Gelu, the exact form; gated: GEGLU
+  gelu_tanh,  ///< GeluTanh
+  silu,       ///< Silu; gated: SwiGLU
+  swish,      ///< Swish with a beta that is learned, one for each layer
+  sigmoid     ///< Sigmoid; gated: GLU
+};
 
 /// y = down(activation(up(x))), or gated y = down(activation(gate(x)) * up(x)).
 /// Vaswani et al. 2017, section 3.3; Shazeer 2020 (arXiv:2002.05202), eq. (6).
 template <class T, class D = Cpu>
 struct FeedForward {
-  ActivationKind activation = ActivationKind::gelu;
-  std::optional<Linear<T, D>> gate;  // (C -> F), present in the gated form
-  Linear<T, D> up, down;             // (C -> F), (F -> C)
-  Tensor<T, D> beta;                 // (), swish's, 1 at first; else undefined
+  ActivationKind activation = ActivationKind::gelu;  ///< chosen once, branched on in each call
+  std::optional<Linear<T, D>> gate;                  ///< (C -> F), present in the gated form
+  Linear<T, D> up,                                   ///< (C -> F)
+      down;                                          ///< (F -> C)
+  Tensor<T, D> beta;                                 ///< (), swish's, 1 at first; else undefined
 
   FeedForward() = default;
+  /// From C channels to F inner ones and back, all weights zero.
   FeedForward(std::int64_t channels, std::int64_t inner, ActivationKind kind, bool gated, bool bias)
       : activation(kind), up(channels, inner, bias), down(inner, channels, bias) {
     if (gated) gate.emplace(channels, inner, bias);

@@ -19,12 +19,12 @@ namespace plinth {
 /// Vaswani et al. 2017, section 3.4; segments: Devlin et al. 2019, section 3.2.
 template <class T, class D = Cpu>
 struct InputEmbedding {
-  Embedding<T, D> token_embedding;                    // (V, C)
-  std::optional<Embedding<T, D>> position_embedding;  // (context, C), present for learned positions
-  std::optional<Embedding<T, D>> segment_embedding;   // (segments, C)
-  SinusoidalTable<T, D> sinusoidal;                   // (context, C), for sinusoidal positions
-  std::optional<Norm<T, D>> embedding_norm;
-  Dropout embedding_dropout;
+  Embedding<T, D> token_embedding;                    ///< (V, C)
+  std::optional<Embedding<T, D>> position_embedding;  ///< (context, C), present for learned positions
+  std::optional<Embedding<T, D>> segment_embedding;   ///< (segments, C), present where there are any
+  SinusoidalTable<T, D> sinusoidal;                   ///< (context, C), for sinusoidal positions
+  std::optional<Norm<T, D>> embedding_norm;           ///< (C), of the sum
+  Dropout embedding_dropout;                          ///< of what comes out
 
   /// Of a completed config.
   explicit InputEmbedding(const TransformerConfig& config)

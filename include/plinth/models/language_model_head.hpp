@@ -13,8 +13,8 @@ namespace plinth {
 /// Press & Wolf 2017 (arXiv:1608.05859).
 template <class T, class D = Cpu>
 struct LanguageModelHead {
-  double scale = 1;
-  Linear<T, D> linear;  // (C -> V), absent when tied: one parameter never has two names
+  double scale = 1;     ///< of the hidden states
+  Linear<T, D> linear;  ///< (C -> V), absent when tied: one parameter never has two names
 
   /// Of a completed config.
   explicit LanguageModelHead(const TransformerConfig& config) : scale(config.logit_scale) {

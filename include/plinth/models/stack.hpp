@@ -17,13 +17,13 @@ namespace plinth {
 /// The blocks of an encoder or a decoder, with the norm behind the last where each block begins with one.
 template <class T, class D = Cpu>
 struct TransformerStack {
-  PositionKind position = PositionKind::none;
-  std::int64_t heads = 0;
-  RotaryTable<T, D> rotary;
-  std::optional<RelativeBias<T, D>> relative_bias;  // of all layers
-  std::vector<TransformerBlock<T, D>> blocks;
-  std::optional<Norm<T, D>> final_norm;
-  std::int64_t blocks_per_checkpoint = 0;  // in training; 0: no gradient checkpoints, see checkpoint_sequence
+  PositionKind position = PositionKind::none;       ///< how its attention knows of places
+  std::int64_t heads = 0;                           ///< H
+  RotaryTable<T, D> rotary;                         ///< for rotary positions; else undefined
+  std::optional<RelativeBias<T, D>> relative_bias;  ///< for relative positions, of all layers
+  std::vector<TransformerBlock<T, D>> blocks;       ///< the first first
+  std::optional<Norm<T, D>> final_norm;             ///< (C), where norms are pre
+  std::int64_t blocks_per_checkpoint = 0;  ///< in training; 0: no gradient checkpoints, see checkpoint_sequence
 
   /// Of a completed config. A causal stack counts distances to earlier tokens only.
   TransformerStack(const TransformerConfig& config, bool causal, bool with_memory)

@@ -56,46 +56,58 @@ Tensor<T, D> scaled(const Tensor<T, D>& x, double factor) {
 
 }  // namespace detail
 
+/// da = dy, db = dy, each summed over the axes along which that input was repeated
 template <class T, class D>
 struct AddOp {
   static constexpr const char* name = "add";
-  Shape a_shape, b_shape;
+  Shape a_shape,  ///< a's, before it is broadcast
+      b_shape;    ///< b's
 
+  /// y = a + b
   Tensor<T, D> forward(const Tensor<T, D>& a, const Tensor<T, D>& b) {
     a_shape = a.shape();
     b_shape = b.shape();
     return detail::binary<detail::Plus>(name, a, b);
   }
+  /// {da, db}
   std::tuple<Tensor<T, D>, Tensor<T, D>> backward(const Tensor<T, D>& dy) const {
     return {detail::reduce_to_shape(dy, a_shape), detail::reduce_to_shape(dy, b_shape)};
   }
 };
 
+/// da = dy, db = -dy, each summed over the axes along which that input was repeated
 template <class T, class D>
 struct SubtractOp {
   static constexpr const char* name = "subtract";
-  Shape a_shape, b_shape;
+  Shape a_shape,  ///< a's, before it is broadcast
+      b_shape;    ///< b's
 
+  /// y = a - b
   Tensor<T, D> forward(const Tensor<T, D>& a, const Tensor<T, D>& b) {
     a_shape = a.shape();
     b_shape = b.shape();
     return detail::binary<detail::Minus>(name, a, b);
   }
+  /// {da, db}
   std::tuple<Tensor<T, D>, Tensor<T, D>> backward(const Tensor<T, D>& dy) const {
     return {detail::reduce_to_shape(dy, a_shape), detail::scaled(detail::reduce_to_shape(dy, b_shape), -1)};
   }
 };
 
+/// da = dy b, db = dy a, each summed over the axes along which that input was repeated
 template <class T, class D>
 struct MultiplyOp {
   static constexpr const char* name = "multiply";
-  Saved<T, D> a, b;
+  Saved<T, D> a,  ///< the left factor
+      b;          ///< the right one
 
+  /// y = a b
   Tensor<T, D> forward(const Tensor<T, D>& left, const Tensor<T, D>& right) {
     a = left;
     b = right;
     return detail::binary<detail::Times>(name, left, right);
   }
+  /// {da, db}, those that are needed
   std::tuple<Tensor<T, D>, Tensor<T, D>> backward(const Tensor<T, D>& dy, Needed<2> needed) const {
     const auto &left = a.get(name), &right = b.get(name);
     Tensor<T, D> da, db;
@@ -109,13 +121,16 @@ struct MultiplyOp {
 template <class T, class D>
 struct DivideOp {
   static constexpr const char* name = "divide";
-  Saved<T, D> a, b;
+  Saved<T, D> a,  ///< the dividend
+      b;          ///< the divisor
 
+  /// y = a / b
   Tensor<T, D> forward(const Tensor<T, D>& left, const Tensor<T, D>& right) {
     a = left;
     b = right;
     return detail::binary<detail::Over>(name, left, right);
   }
+  /// {da, db}; db is left out where it is not needed
   std::tuple<Tensor<T, D>, Tensor<T, D>> backward(const Tensor<T, D>& dy, Needed<2> needed) const {
     const auto &left = a.get(name), &right = b.get(name);
     const auto da = detail::binary<detail::Over>(name, dy, right);
@@ -129,6 +144,7 @@ struct DivideOp {
 };
 
 /// Element by element, shapes broadcast as in PyTorch. Throw ShapeError naming both shapes.
+/// @{
 template <Real T, class D>
 Tensor<T, D> operator+(const Tensor<T, D>& a, const Tensor<T, D>& b) {
   return apply(AddOp<T, D>{}, a, b);
@@ -145,7 +161,10 @@ template <Real T, class D>
 Tensor<T, D> operator/(const Tensor<T, D>& a, const Tensor<T, D>& b) {
   return apply(DivideOp<T, D>{}, a, b);
 }
+/// @}
 
+/// Every element with the same number, which has no gradient.
+/// @{
 template <Real T, class D>
 Tensor<T, D> operator*(const Tensor<T, D>& x, double factor) {
   return pointwise(x, Affine{factor, 0});
@@ -170,5 +189,6 @@ template <Real T, class D>
 Tensor<T, D> operator-(const Tensor<T, D>& x) {
   return pointwise(x, Affine{-1, 0});
 }
+/// @}
 
 }  // namespace plinth

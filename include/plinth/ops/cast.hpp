@@ -26,11 +26,14 @@ Tensor<To, D> converted(const Tensor<From, D>& x) {
 
 }  // namespace detail
 
+/// dx = dy, rounded to the type of x
 template <class To, class From, class D>
 struct CastOp {
   static constexpr const char* name = "cast";
 
+  /// y = x, rounded to nearest even; x itself, dense, where the type is the same
   Tensor<To, D> forward(const Tensor<From, D>& x) { return detail::converted<To>(x); }
+  /// {dx}
   std::tuple<Tensor<From, D>> backward(const Tensor<To, D>& dy) const { return {detail::converted<From>(dy)}; }
 };
 

@@ -18,6 +18,7 @@ Tensor<T, D> full(const Shape& shape, T value) {
   return y;
 }
 
+/// A tensor of zeros.  PyTorch: zeros.
 template <Element T, class D = Cpu>
 Tensor<T, D> zeros(const Shape& shape) {
   return full<T, D>(shape, T{});

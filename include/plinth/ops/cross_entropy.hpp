@@ -9,15 +9,20 @@
 
 namespace plinth {
 
+/// dlogits = dloss / rows_used (softmax(logits) - share), 0 where the target is negative; share is what cross_entropy
+/// takes of each class: (1 - smoothing) onehot(target) + smoothing / V
 template <class T, class D>
 struct CrossEntropyOp {
+  /// What losses are summed in.
   using A = accumulator_t<T>;
   static constexpr const char* name = "cross_entropy";
-  double smoothing = 0;
-  Saved<T, D> logits;
-  Saved<std::int32_t, D> targets;
-  Tensor<A, D> log_sum_exp, rows_used;
+  double smoothing = 0;            ///< label smoothing, in [0, 1]
+  Saved<T, D> logits;              ///< (..., V)
+  Saved<std::int32_t, D> targets;  ///< (...)
+  Tensor<A, D> log_sum_exp,        ///< (...), of each row of logits
+      rows_used;                   ///< (), targets that count
 
+  /// x (..., V), wanted (...) -> the loss ()
   Tensor<A, D> forward(const Tensor<T, D>& x, const Tensor<std::int32_t, D>& wanted) {
     const auto values = detail::dense(x);
     const auto ids = detail::dense(wanted);
@@ -30,6 +35,7 @@ struct CrossEntropyOp {
     targets = ids;
     return loss;
   }
+  /// {dlogits, nothing}
   std::tuple<Tensor<T, D>, Tensor<std::int32_t, D>> backward(const Tensor<A, D>& dloss) const {
     const auto& x = logits.get(name);
     Tensor<T, D> dx(x.shape());

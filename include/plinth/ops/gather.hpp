@@ -9,12 +9,14 @@
 
 namespace plinth {
 
+/// dtable[ids[i]] += dy[i], summed in float or wider; ids have no gradient
 template <class T, class D>
 struct GatherRowsOp {
   static constexpr const char* name = "gather_rows";
-  Saved<std::int32_t, D> ids;
-  Shape table_shape;
+  Saved<std::int32_t, D> ids;  ///< (...)
+  Shape table_shape;           ///< (rows, C)
 
+  /// table (rows, C), rows (...) -> (..., C)
   Tensor<T, D> forward(const Tensor<T, D>& table, const Tensor<std::int32_t, D>& rows) {
     const auto values = detail::dense(table);
     const auto wanted = detail::dense(rows);
@@ -27,6 +29,7 @@ struct GatherRowsOp {
     ids = wanted;
     return y;
   }
+  /// {dtable, nothing}
   std::tuple<Tensor<T, D>, Tensor<std::int32_t, D>> backward(const Tensor<T, D>& dy) const {
     // Sums are kept in A: in 16 bits a row that occurs often would soon stop growing.
     using A = accumulator_t<T>;

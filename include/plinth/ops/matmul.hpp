@@ -74,13 +74,16 @@ inline bool have_product(const Shape& a, const Shape& b) {
 template <class T, class D>
 struct MatmulOp {
   static constexpr const char* name = "matmul";
-  Saved<T, D> a, b;
+  Saved<T, D> a,  ///< (..., M, K)
+      b;          ///< (..., K, N)
 
+  /// y (..., M, N) = a b
   Tensor<T, D> forward(const Tensor<T, D>& left, const Tensor<T, D>& right) {
     a = left;
     b = right;
     return detail::product(detach(left), detach(right));
   }
+  /// {da, db}, those that are needed
   std::tuple<Tensor<T, D>, Tensor<T, D>> backward(const Tensor<T, D>& dy, Needed<2> needed) const {
     const auto &left = a.get(name), &right = b.get(name);
     Tensor<T, D> da, db;

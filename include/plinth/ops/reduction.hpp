@@ -10,11 +10,12 @@
 
 namespace plinth {
 
+/// dx = dy, repeated along the axis
 template <class T, class D>
 struct SumOp {
   static constexpr const char* name = "sum";
-  int axis = 0;
-  Shape from;
+  int axis = 0;  ///< counted from 0
+  Shape from;    ///< of x
 
   /// (..., n, ...) to (..., ...)
   Tensor<T, D> forward(const Tensor<T, D>& x) {
@@ -31,6 +32,7 @@ struct SumOp {
     kernels<D>::reduce_sum(queue<D>::current(), outer, x.size(axis), inner, values.data(), y.mutable_data());
     return y;
   }
+  /// {dx}
   std::tuple<Tensor<T, D>> backward(const Tensor<T, D>& dy) const {
     Shape strides;  // dy seen along the summed axis: a stride of 0
     for (int i = 0, j = 0; i < from.rank(); ++i) strides.push_back(i == axis ? 0 : dy.strides()[j++]);
@@ -56,6 +58,7 @@ Tensor<T, D> mean(const Tensor<T, D>& x, int axis) {
   return sum(x, axis) / static_cast<double>(x.size(axis));
 }
 
+/// The mean of all elements, of shape ().  PyTorch: x.mean().
 template <Real T, class D>
 Tensor<T, D> mean(const Tensor<T, D>& x) {
   return sum(x) / static_cast<double>(x.count());

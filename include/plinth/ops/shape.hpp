@@ -23,15 +23,19 @@ inline int checked_axis(const char* operation, int axis, int rank) {
 
 }  // namespace detail
 
+/// dx = dy in the shape of x
 template <class T, class D>
 struct ReshapeOp {
   static constexpr const char* name = "reshape";
-  Shape to, from;
+  Shape to,  ///< of y
+      from;  ///< of x
 
+  /// y: a view where x is dense, else of a copy
   Tensor<T, D> forward(const Tensor<T, D>& x) {
     from = x.shape();
     return detail::TensorAccess::view(detail::dense(x), to, contiguous_strides(to));
   }
+  /// {dx}
   std::tuple<Tensor<T, D>> backward(const Tensor<T, D>& dy) const {
     return {detail::TensorAccess::view(detail::dense(dy), from, contiguous_strides(from))};
   }
@@ -56,12 +60,15 @@ Tensor<T, D> reshape(const Tensor<T, D>& x, Shape shape) {
   return apply(ReshapeOp<T, D>{shape, {}}, x);
 }
 
+/// dx = dy with its axes put back
 template <class T, class D>
 struct PermuteOp {
   static constexpr const char* name = "permute";
-  Shape axes;
+  Shape axes;  ///< axis i of y is axis axes[i] of x
 
+  /// y: a view
   Tensor<T, D> forward(const Tensor<T, D>& x) { return permuted(x, axes); }
+  /// {dx}
   std::tuple<Tensor<T, D>> backward(const Tensor<T, D>& dy) const {
     Shape inverse = axes;
     for (int i = 0; i < axes.rank(); ++i) inverse[static_cast<int>(axes[i])] = i;
@@ -90,7 +97,8 @@ Tensor<T, D> permute(const Tensor<T, D>& x, const Shape& axes) {
   return apply(PermuteOp<T, D>{axes}, x);
 }
 
-/// Two axes exchanged.  PyTorch: x.transpose(a, b).
+/// Two axes exchanged, the last two by default; negative ones count from the end.  PyTorch: x.transpose(a, b).
+/// Throws ShapeError when there is no such axis.
 template <class T, class D>
 Tensor<T, D> transpose(const Tensor<T, D>& x, int a = -2, int b = -1) {
   Shape axes = x.shape();
@@ -99,19 +107,23 @@ Tensor<T, D> transpose(const Tensor<T, D>& x, int a = -2, int b = -1) {
   return permute(x, axes);
 }
 
+/// dx = dy within [begin, end) of the axis, 0 outside
 template <class T, class D>
 struct SliceOp {
   static constexpr const char* name = "slice";
-  int axis = 0;
-  std::int64_t begin = 0, end = 0;
-  Shape from;
+  int axis = 0;            ///< counted from 0
+  std::int64_t begin = 0,  ///< the first element
+      end = 0;             ///< behind the last
+  Shape from;              ///< of x
 
+  /// y: a view
   Tensor<T, D> forward(const Tensor<T, D>& x) {
     from = x.shape();
     Shape shape = from;
     shape[axis] = end - begin;
     return detail::TensorAccess::view(x, shape, x.strides(), begin * x.strides()[axis]);
   }
+  /// {dx}
   std::tuple<Tensor<T, D>> backward(const Tensor<T, D>& dy) const {
     auto dx = zeros<T, D>(from);
     kernels<D>::copy(queue<D>::current(), dy.shape(), dy.strides(), dy.data(), dx.strides(),
@@ -129,12 +141,15 @@ Tensor<T, D> slice(const Tensor<T, D>& x, int axis, std::int64_t begin, std::int
   return apply(SliceOp<T, D>{checked, begin, end, {}}, x);
 }
 
+/// da and db are the two parts of dy
 template <class T, class D>
 struct ConcatenateOp {
   static constexpr const char* name = "concatenate";
-  int axis = 0;
-  Shape first, second;
+  int axis = 0;  ///< counted from 0
+  Shape first,   ///< of a
+      second;    ///< of b
 
+  /// y: a, then b
   Tensor<T, D> forward(const Tensor<T, D>& a, const Tensor<T, D>& b) {
     first = a.shape();
     second = b.shape();
@@ -147,6 +162,7 @@ struct ConcatenateOp {
     kernels<D>::copy(q, second, b.strides(), b.data(), y.strides(), to + first[axis] * y.strides()[axis]);
     return y;
   }
+  /// {da, db}: views
   std::tuple<Tensor<T, D>, Tensor<T, D>> backward(const Tensor<T, D>& dy) const {
     return {detail::TensorAccess::view(dy, first, dy.strides()),
             detail::TensorAccess::view(dy, second, dy.strides(), first[axis] * dy.strides()[axis])};
@@ -164,15 +180,19 @@ Tensor<T, D> concatenate(const Tensor<T, D>& a, const Tensor<T, D>& b, int axis)
   return apply(ConcatenateOp<T, D>{checked, {}, {}}, a, b);
 }
 
+/// dx = dy summed over the axes along which x was repeated
 template <class T, class D>
 struct BroadcastOp {
   static constexpr const char* name = "broadcast_to";
-  Shape to, from;
+  Shape to,  ///< of y
+      from;  ///< of x
 
+  /// y: a view with strides of 0
   Tensor<T, D> forward(const Tensor<T, D>& x) {
     from = x.shape();
     return detail::TensorAccess::view(x, to, detail::broadcast_strides(x, to));
   }
+  /// {dx}
   std::tuple<Tensor<T, D>> backward(const Tensor<T, D>& dy) const { return {detail::reduce_to_shape(dy, from)}; }
 };
 

@@ -17,11 +17,13 @@ std::int64_t row_count(const Tensor<T, D>& x) {
 
 }  // namespace detail
 
+/// dx = y (dy - sum_j dy_j y_j) over the last axis
 template <class T, class D>
 struct SoftmaxOp {
   static constexpr const char* name = "softmax";
-  Saved<T, D> y;
+  Saved<T, D> y;  ///< the probabilities
 
+  /// y = softmax(x)
   Tensor<T, D> forward(const Tensor<T, D>& x) {
     const auto values = detail::dense(x);
     Tensor<T, D> result(x.shape());
@@ -29,6 +31,7 @@ struct SoftmaxOp {
     y = result;
     return result;
   }
+  /// {dx}
   std::tuple<Tensor<T, D>> backward(const Tensor<T, D>& dy) const {
     const auto& p = y.get(name);
     const auto given = detail::dense(dy);

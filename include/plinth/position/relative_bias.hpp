@@ -18,9 +18,11 @@ namespace plinth {
 /// is for keys after the query; otherwise these share bucket 0. Raffel et al. 2020 (arXiv:1910.10683), section 2.1.
 /// transformers: T5Attention._relative_position_bucket.
 struct RelativeBuckets {
-  std::int64_t count = 32, max_distance = 128;
-  bool bidirectional = true;
+  std::int64_t count = 32,    ///< buckets for both sides together
+      max_distance = 128;     ///< from which on all distances share the last bucket
+  bool bidirectional = true;  ///< whether keys after the query have buckets of their own
 
+  /// The bucket of a key as seen from a query, in [0, count).
   template <class T>
   PLINTH_HD T forward(T query_position, T key_position) const {
     const std::int64_t ahead = static_cast<std::int64_t>(key_position - query_position);
@@ -38,8 +40,8 @@ struct RelativeBuckets {
 /// The bias of all layers of one stack. Its weights are zero until they are initialised, loaded or set.
 template <class T, class D = Cpu>
 struct RelativeBias {
-  RelativeBuckets buckets;
-  Tensor<T, D> weight;  // (buckets, H)
+  RelativeBuckets buckets;  ///< of distances
+  Tensor<T, D> weight;      ///< (buckets, H)
 
   RelativeBias() = default;
   /// Throws ArgumentError for buckets that hold no distance.

@@ -13,15 +13,18 @@
 
 namespace plinth {
 
-/// Which channels form a pair: (i, i + D/2), as in Hugging Face's Llama and NeoX, or (2i, 2i + 1), as in the paper.
-enum class RotaryLayout { half_split, interleaved };
+/// Which channels form a pair.
+enum class RotaryLayout {
+  half_split,  ///< (i, i + D/2), as in Hugging Face's Llama and NeoX
+  interleaved  ///< (2i, 2i + 1), as in the paper
+};
 
 /// The cosines and sines of all positions: angle = position theta_i, theta_i from rope_frequencies; both are multiplied
 /// by rope_attention_factor.
 template <class T, class D>
 struct RotaryTable {
-  Tensor<accumulator_t<T>, D> values;  // (positions, D): cosines, then sines
-  RotaryLayout layout = RotaryLayout::half_split;
+  Tensor<accumulator_t<T>, D> values;              ///< (positions, D): cosines, then sines
+  RotaryLayout layout = RotaryLayout::half_split;  ///< of the heads that it turns
 
   RotaryTable() = default;
   /// A scaling that depends on the length (dynamic_ntk) is the one for `positions`.
@@ -43,16 +46,19 @@ struct RotaryTable {
   }
 };
 
+/// dx = dy turned back by the same angles, and multiplied by the same factor
 template <class T, class D>
 struct RopeOp {
   static constexpr const char* name = "rope";
-  RotaryTable<T, D> table;
-  Saved<std::int32_t, D> positions;
+  RotaryTable<T, D> table;           ///< of cosines and sines
+  Saved<std::int32_t, D> positions;  ///< (B, T)
 
+  /// x (B, H, T, D), at (B, T) -> (B, H, T, D)
   Tensor<T, D> forward(const Tensor<T, D>& x, const Tensor<std::int32_t, D>& at) {
     positions = detail::dense(at);
     return turned(x, false);
   }
+  /// {dx, nothing}
   std::tuple<Tensor<T, D>, Tensor<std::int32_t, D>> backward(const Tensor<T, D>& dy) const {
     return {turned(dy, true), {}};
   }

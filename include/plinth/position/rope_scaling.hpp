@@ -13,25 +13,33 @@
 
 namespace plinth {
 
-/// none: theta_i = theta^(-2i / d), i = 0 .. d/2 - 1.
-/// linear: theta_i / s, positions pressed together.  Chen et al. 2023 (arXiv:2306.15595), eq. (4).
-/// dynamic_ntk: a larger theta, by (s n / L - (s - 1))^(d / (d - 2)), for n > L positions; as none up to L.
-///   bloc97 & emozilla 2023; Peng et al. 2023 (arXiv:2309.00071), section 3.3.
-/// yarn: pairs that turn more than beta_fast times within L keep theta_i, those that turn less than beta_slow times get
-///   theta_i / s, and those between a mixture; cosines and sines grow by the attention factor.  Same, section 3.4.
-/// llama3: the same idea over wavelengths: above L / low_frequency_factor theta_i / s, below L / high_frequency_factor
-///   theta_i, between them a mixture.  Llama 3.1's apply_scaling.
-/// transformers: ROPE_INIT_FUNCTIONS.
-enum class RopeScalingKind { none, linear, dynamic_ntk, yarn, llama3 };
+/// What becomes of the frequencies theta_i = theta^(-2i / d), i = 0 .. d/2 - 1.  transformers: ROPE_INIT_FUNCTIONS.
+enum class RopeScalingKind {
+  /// theta_i as they are.
+  none,
+  /// theta_i / s, positions pressed together.  Chen et al. 2023 (arXiv:2306.15595), eq. (4).
+  linear,
+  /// A larger theta, by (s n / L - (s - 1))^(d / (d - 2)), for n > L positions; as none up to L.
+  /// bloc97 & emozilla 2023; Peng et al. 2023 (arXiv:2309.00071), section 3.3.
+  dynamic_ntk,
+  /// Pairs that turn more than beta_fast times within L keep theta_i, those that turn less than beta_slow times get
+  /// theta_i / s, and those between a mixture; cosines and sines grow by the attention factor.  Same, section 3.4.
+  yarn,
+  /// The same idea over wavelengths: above L / low_frequency_factor theta_i / s, below L / high_frequency_factor
+  /// theta_i, between them a mixture.  Llama 3.1's apply_scaling.
+  llama3
+};
 
 /// A kind and its numbers; each kind reads those that it names.
 struct RopeScaling {
-  RopeScalingKind kind = RopeScalingKind::none;
-  double factor = 1;                                           // s, how many times further: all kinds
-  std::int64_t original_context = 0;                           // L: dynamic_ntk, yarn, llama3
-  double low_frequency_factor = 1, high_frequency_factor = 4;  // llama3
-  double beta_fast = 32, beta_slow = 1;                        // yarn, turns within L
-  double attention_factor = 0;                                 // yarn, 0: 0.1 ln s + 1
+  RopeScalingKind kind = RopeScalingKind::none;  ///< which of the numbers below are read
+  double factor = 1;                             ///< s, how many times further: all kinds
+  std::int64_t original_context = 0;             ///< L: dynamic_ntk, yarn, llama3
+  double low_frequency_factor = 1,               ///< llama3: turns within L below which theta_i / s is taken
+      high_frequency_factor = 4;                 ///< llama3: turns within L above which theta_i is
+  double beta_fast = 32,                         ///< yarn: turns within L above which theta_i is taken
+      beta_slow = 1;                             ///< yarn: turns within L below which theta_i / s is
+  double attention_factor = 0;                   ///< yarn: of cosines and sines; 0: 0.1 ln s + 1
 };
 
 namespace detail {

@@ -15,7 +15,7 @@ namespace plinth {
 /// sine. Vaswani et al. 2017, section 3.5. Added to embeddings that were multiplied by sqrt(C) (section 3.4).
 template <Real T, class D = Cpu>
 struct SinusoidalTable {
-  Tensor<T, D> values;  // (positions, C)
+  Tensor<T, D> values;  ///< (positions, C)
 
   SinusoidalTable() = default;
   /// Throws ArgumentError for sizes that are not positive.

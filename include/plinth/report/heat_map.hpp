@@ -16,16 +16,19 @@ namespace plinth {
 
 /// One matrix, row after row.
 struct HeatMapPanel {
-  std::string name;
-  std::vector<double> values;
+  std::string name;            ///< stands above it
+  std::vector<double> values;  ///< (rows, columns), each finite
 };
 
 /// What to_svg draws: panels with the same rows and columns, such as the heads of a layer. Text is UTF-8.
 struct HeatMap {
-  std::string title = {}, x_label = {}, y_label = {};
-  std::vector<std::string> rows = {}, columns = {};  // their labels, from the top and from the left
-  std::vector<HeatMapPanel> panels = {};
-  std::size_t panels_across = 4;
+  std::string title = {},                 ///< the heading
+      x_label = {},                       ///< below the columns
+      y_label = {};                       ///< left of the rows
+  std::vector<std::string> rows = {},     ///< their labels, from the top
+      columns = {};                       ///< their labels, from the left
+  std::vector<HeatMapPanel> panels = {};  ///< in the order of reading
+  std::size_t panels_across = 4;          ///< in one line
 };
 
 namespace detail {

@@ -16,15 +16,18 @@ namespace plinth {
 
 /// One curve. NaN, infinities and numbers beyond 1e300 leave a gap; a point without neighbours becomes a dot.
 struct LineSeries {
-  std::string name;  // for the legend; empty: not in it
-  std::vector<double> x, y;
-  bool dashed = false;
+  std::string name;       ///< for the legend; empty: not in it
+  std::vector<double> x,  ///< of each point
+      y;                  ///< of each point, as many
+  bool dashed = false;    ///< how the line is drawn
 };
 
 /// What to_svg draws. Text is UTF-8.
 struct LinePlot {
-  std::string title = {}, x_label = {}, y_label = {};
-  std::vector<LineSeries> series = {};
+  std::string title = {},               ///< the heading
+      x_label = {},                     ///< below the axis
+      y_label = {};                     ///< left of the axis
+  std::vector<LineSeries> series = {};  ///< in the order of the legend
 };
 
 namespace detail {

@@ -20,17 +20,17 @@ namespace plinth {
 
 /// Rows of numbers; NaN and infinities are shown as such.
 struct LogTable {
-  std::vector<std::string> columns = {};
-  std::vector<std::vector<double>> rows = {};
+  std::vector<std::string> columns = {};       ///< their headings
+  std::vector<std::vector<double>> rows = {};  ///< each with a number for every column
 };
 
 /// What to_html shows, in this order; what is empty is left out. Text is UTF-8.
 struct RunReport {
-  std::string title;
-  std::vector<std::pair<std::string, std::string>> configuration = {};  // what was chosen, and how
-  std::vector<std::variant<LinePlot, HeatMap>> figures = {};
-  LogTable log = {};
-  std::vector<std::pair<std::string, std::string>> samples = {};  // a heading, and a text of many lines
+  std::string title;                                                    ///< must not be empty
+  std::vector<std::pair<std::string, std::string>> configuration = {};  ///< what was chosen, and how
+  std::vector<std::variant<LinePlot, HeatMap>> figures = {};            ///< one below the other
+  LogTable log = {};                                                    ///< such as the loss of every hundredth step
+  std::vector<std::pair<std::string, std::string>> samples = {};        ///< a heading, and a text of many lines
 };
 
 namespace detail {

@@ -15,15 +15,16 @@ namespace plinth {
 
 /// The ends of an axis, low < high.
 struct AxisRange {
-  double low = 0, high = 1;
+  double low = 0,  ///< the left or lower end
+      high = 1;    ///< the right or upper end
 };
 
 /// Values from low to high at multiples of 1, 2 or 5 times a power of ten. Each label is the value divided by
 /// 10^exponent; the exponent is 0 unless plain labels would be long.
 struct Ticks {
-  std::vector<double> values;
-  std::vector<std::string> labels;
-  int exponent = 0;
+  std::vector<double> values;       ///< ascending
+  std::vector<std::string> labels;  ///< one for each value
+  int exponent = 0;                 ///< of the power of ten that labels leave out
 };
 
 namespace detail {

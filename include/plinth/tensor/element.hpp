@@ -12,23 +12,26 @@ namespace plinth {
 /// Upper 16 bits of a float, rounded to nearest even. Arithmetic goes through float.
 /// (__builtin_bit_cast because std::bit_cast is no device function.)
 struct bfloat16 {
-  std::uint16_t bits = 0;
+  std::uint16_t bits = 0;  ///< sign, 8 bits of exponent, 7 of fraction
 
   bfloat16() = default;
+  /// The nearest one, ties to even; a NaN stays one, quiet.
   PLINTH_HD explicit bfloat16(float value) {
     const auto word = __builtin_bit_cast(std::uint32_t, value);
     const bool nan = (word & 0x7fffffffu) > 0x7f800000u;
     const std::uint32_t rounded = word + 0x7fffu + ((word >> 16) & 1u);
     bits = static_cast<std::uint16_t>(nan ? (word >> 16) | 0x40u : rounded >> 16);
   }
+  /// Its value, exactly.
   PLINTH_HD operator float() const { return __builtin_bit_cast(float, static_cast<std::uint32_t>(bits) << 16); }
 };
 
 /// IEEE 754 binary16, rounded to nearest even. Arithmetic goes through float.
 struct half {
-  std::uint16_t bits = 0;
+  std::uint16_t bits = 0;  ///< sign, 5 bits of exponent, 10 of fraction
 
   half() = default;
+  /// The nearest one, ties to even; from 65520 on infinity, below 2^-14 subnormal; a NaN stays one, quiet.
   PLINTH_HD explicit half(float value) {
     const auto word = __builtin_bit_cast(std::uint32_t, value);
     const std::uint32_t sign = (word >> 16) & 0x8000u, magnitude = word & 0x7fffffffu;
@@ -44,6 +47,7 @@ struct half {
     }
     bits = static_cast<std::uint16_t>(sign | result);
   }
+  /// Its value, exactly.
   PLINTH_HD operator float() const {
     const std::uint32_t sign = static_cast<std::uint32_t>(bits & 0x8000u) << 16, magnitude = bits & 0x7fffu;
     if (magnitude >= 0x7c00u) return __builtin_bit_cast(float, sign | 0x7f800000u | (magnitude & 0x3ffu) << 13);
@@ -65,15 +69,18 @@ concept Real = Element<T> && !std::same_as<T, std::int32_t>;
 /// The type sums, norms, softmax and losses over T are computed in: double for double, float for the others.
 template <class T>
 struct accumulator {
-  using type = float;
+  using type = float;  ///< the type
 };
+/// double is summed in double.
 template <>
 struct accumulator<double> {
-  using type = double;
+  using type = double;  ///< the type
 };
+/// accumulator<T>::type
 template <class T>
 using accumulator_t = typename accumulator<T>::type;
 
+/// The name of an element type as in PyTorch: "float32", "float64", "bfloat16", "float16" or "int32".
 template <Element T>
 constexpr const char* element_name() {
   if constexpr (std::same_as<T, float>) return "float32";

@@ -10,7 +10,11 @@
 namespace plinth {
 
 /// Instruction sets the CPU kernels are compiled for.
-enum class InstructionSet { baseline, avx2, avx512 };
+enum class InstructionSet {
+  baseline,  ///< what every processor of the architecture has: SSE2 on x86-64
+  avx2,      ///< AVX2 and FMA, 256 bits
+  avx512     ///< AVX-512 F, VL, BW and DQ, 512 bits
+};
 
 namespace detail {
 

@@ -20,8 +20,8 @@ namespace plinth {
 
 /// What a pool has handed out, in bytes.
 struct MemoryUse {
-  std::size_t current = 0;
-  std::size_t peak = 0;
+  std::size_t current = 0;  ///< in use now
+  std::size_t peak = 0;     ///< most in use at once since the last reset_peak
 };
 
 /// The pool of device D. A backend specialises it with the members of memory<Cpu>.
@@ -136,13 +136,17 @@ struct MainMemory {
 /// Main memory. Thread-safe.
 template <>
 struct memory<Cpu> {
+  /// At least `bytes` bytes, aligned to 64, not set. Throws MemoryError when the budget or the machine has no more.
   static void* allocate(std::size_t bytes) { return pool().allocate(bytes); }
+  /// Gives back what allocate(bytes) returned, for the next tensor of about that size.
   static void release(void* block, std::size_t bytes) noexcept { pool().release(block, bytes); }
   /// Bytes in use now and at most since the last reset_peak().
   static MemoryUse use() { return pool().use(); }
+  /// The peak is counted from what is in use now.
   static void reset_peak() { pool().reset_peak(); }
   /// From now on an allocation that would pass `bytes` in total throws MemoryError.
   static void set_budget(std::size_t bytes) { pool().set_budget(bytes); }
+  /// Returns to the system the blocks that were kept for the next tensors.
   static void trim() { pool().trim(); }
   /// For tests: so many allocations are granted, the next one throws MemoryError, then all are granted again. A negative
   /// number takes that back.
@@ -150,6 +154,7 @@ struct memory<Cpu> {
 
   /// Copies between the program's memory and the device's. copy_to_host waits until the device is done; copy_from_host
   /// does not, yet the source may be written or freed as soon as it returns.
+  /// @{
   static void copy_from_host(void* destination, const void* source, std::size_t bytes) {
     if (bytes) std::memcpy(destination, source, bytes);
   }
@@ -157,6 +162,7 @@ struct memory<Cpu> {
     if (bytes) std::memcpy(destination, source, bytes);
   }
 
+  /// @}
  private:
   /// Never destroyed: tensors with static lifetime may outlive every other object.
   static detail::Pool<detail::MainMemory>& pool() {

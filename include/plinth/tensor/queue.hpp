@@ -52,6 +52,7 @@ class queue<Cpu> {
     if (scratch_) memory<Cpu>::release(scratch_, scratch_bytes_);
   }
 
+  /// How many threads a parallel loop may have: OpenMP's number, 1 inside a parallel region and without OpenMP.
   int threads() const {
 #ifdef _OPENMP
     return omp_in_parallel() ? 1 : omp_get_max_threads();

@@ -14,7 +14,7 @@ namespace plinth {
 
 /// Four random words.
 struct RandomWords {
-  std::uint32_t word[4];
+  std::uint32_t word[4];  ///< each uniform over 32 bits
 };
 
 /// Philox 4x32-10.  Salmon, Moraes, Dror & Shaw 2011, "Parallel random numbers: as easy as 1, 2, 3", section 3.3.
@@ -31,7 +31,12 @@ PLINTH_HD inline RandomWords philox(RandomWords counter, std::uint32_t key0, std
 }
 
 /// What a stream of random numbers is for; streams of one seed with different purposes are independent.
-enum class RandomPurpose : std::uint32_t { initialise = 1, dropout = 2, batch = 3, sample = 4 };
+enum class RandomPurpose : std::uint32_t {
+  initialise = 1,  ///< first weights
+  dropout = 2,     ///< masks
+  batch = 3,       ///< which data a batch has
+  sample = 4       ///< which token is drawn
+};
 
 /// FNV-1a, 32 bits: turns a dotted name into the site of a random stream.
 constexpr std::uint32_t random_site(std::string_view name) {
@@ -42,9 +47,9 @@ constexpr std::uint32_t random_site(std::string_view name) {
 
 /// A random stream: element i is a function of (seed, purpose, site, step, i) alone.
 struct RandomStream {
-  std::uint64_t seed = 0;
-  RandomPurpose purpose = RandomPurpose::sample;
-  std::uint32_t site = 0;
+  std::uint64_t seed = 0;                         ///< the key of Philox
+  RandomPurpose purpose = RandomPurpose::sample;  ///< what is drawn
+  std::uint32_t site = 0;                         ///< the place in the model, or in the program, that draws
 
   /// The four words of counter (index, step); the purpose is folded into the index's upper bits.
   PLINTH_HD RandomWords words(std::uint64_t index, std::uint32_t step) const {

@@ -9,6 +9,8 @@
 
 #include <plinth/tensor/host_device.hpp>
 
+/// Elementary functions of one number, the same on host and device. The float forms are polynomials without branches,
+/// so that loops over them become vector code.
 namespace plinth::math {
 
 /// A type these functions take; bfloat16 and half are converted to float by the caller.

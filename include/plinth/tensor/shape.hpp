@@ -21,25 +21,38 @@ inline constexpr int max_rank = 6;
 class Shape {
  public:
   Shape() = default;
+  /// In this order, the first axis first.
+  /// @{
   Shape(std::initializer_list<std::int64_t> values) : Shape(std::span(values.begin(), values.size())) {}
   explicit Shape(std::span<const std::int64_t> values) {
     for (const std::int64_t value : values) push_back(value);
   }
+  /// @}
 
+  /// The number of axes.
   int rank() const { return rank_; }
   /// Axis i; negative counts from the end, as in PyTorch.
+  /// @{
   std::int64_t operator[](int i) const { return values_[i < 0 ? i + rank_ : i]; }
   std::int64_t& operator[](int i) { return values_[i < 0 ? i + rank_ : i]; }
+  /// @}
+  /// From the first axis to behind the last, for loops and algorithms.
+  /// @{
   const std::int64_t* begin() const { return values_; }
   const std::int64_t* end() const { return values_ + rank_; }
+  /// @}
+  /// The last axis; there must be one.
   std::int64_t back() const { return (*this)[-1]; }
 
+  /// One more axis, behind the last. Throws ShapeError when there are max_rank.
   void push_back(std::int64_t value) {
     detail::require<ShapeError>(rank_ < max_rank, "a tensor has at most ", max_rank, " axes");
     values_[rank_++] = value;
   }
 
+  /// Whether both have the same axes.
   friend bool operator==(const Shape& a, const Shape& b) { return std::equal(a.begin(), a.end(), b.begin(), b.end()); }
+  /// Prints as to_string.
   friend std::ostream& operator<<(std::ostream& stream, const Shape& shape) {
     stream << '(';
     for (int i = 0; i < shape.rank(); ++i) stream << (i ? ", " : "") << shape[i];

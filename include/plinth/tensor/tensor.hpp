@@ -63,6 +63,7 @@ class Tensor {
                                 shape, " cannot hold ", values.size(), " values");
     memory<D>::copy_from_host(storage_->data, values.data(), values.size_bytes());
   }
+  /// The same of values in braces: Tensor<float>({2, 2}, {1, 2, 3, 4}).
   Tensor(const Shape& shape, std::initializer_list<T> values)
       : Tensor(shape, std::span(values.begin(), values.size())) {}
 
@@ -80,15 +81,20 @@ class Tensor {
     return result;
   }
 
+  /// Whether there is a storage.
   bool defined() const { return storage_.get() != nullptr; }
+  /// The size of each axis.
   const Shape& shape() const { return shape_; }
+  /// How many elements further each axis has its next one; 0 where it repeats itself.
   const Shape& strides() const { return strides_; }
+  /// The number of axes; 0: a single number.
   int rank() const { return shape_.rank(); }
   /// Size of axis i; negative counts from the end. Throws ShapeError when there is no such axis.
   std::int64_t size(int i) const {
     detail::require<ShapeError>(i >= -rank() && i < rank(), "size: axis ", i, " of shape ", shape_);
     return shape_[i];
   }
+  /// The number of elements, the product of all sizes.
   std::int64_t count() const { return element_count(shape_); }
 
   /// Whether elements lie densely in row-major order.
@@ -101,6 +107,7 @@ class Tensor {
     return true;
   }
 
+  /// The first element, in the memory of the device, or null when undefined; the others lie where strides() says.
   const T* data() const { return storage_ ? static_cast<const T*>(storage_->data) + offset_ : nullptr; }
   /// The memory for writing. Bumps the version: a backward that saved this storage earlier will throw.
   T* mutable_data() {
@@ -108,6 +115,7 @@ class Tensor {
     ++storage_->version;
     return static_cast<T*>(storage_->data) + offset_;
   }
+  /// How often mutable_data was asked for this storage; 0 when undefined.
   std::uint64_t version() const { return storage_ ? storage_->version : 0; }
 
   /// The elements in row-major order, in the program's memory. Waits for the device. Throws ArgumentError when the

@@ -39,6 +39,7 @@ class Adam : public detail::Optimizer<T, D, 2> {
   }
 
  protected:
+  /// For AdamW: its name in errors, and whether weight decay acts apart from the gradient.
   template <Module M>
   Adam(const char* name, M& model, const AdamSettings& settings, bool decoupled)
       : Base(name, model, {"first", "second"}, settings.weight_decay, true),
@@ -60,10 +61,13 @@ class Adam : public detail::Optimizer<T, D, 2> {
 template <class T, class D = Cpu>
 class AdamW : public Adam<T, D> {
  public:
+  /// Throws as Adam does.
   template <Module M>
   explicit AdamW(M& model, const AdamSettings& settings = {}) : Adam<T, D>("adamw", model, settings, true) {}
 };
 
+/// Element type and device are the model's.
+/// @{
 template <Module M>
 Adam(M&, const AdamSettings&) -> Adam<typename M::element, typename M::device>;
 template <Module M>
@@ -72,5 +76,6 @@ template <Module M>
 AdamW(M&, const AdamSettings&) -> AdamW<typename M::element, typename M::device>;
 template <Module M>
 AdamW(M&) -> AdamW<typename M::element, typename M::device>;
+/// @}
 
 }  // namespace plinth

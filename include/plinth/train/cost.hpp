@@ -13,11 +13,14 @@ namespace plinth {
 
 /// Bytes as the pool hands them out. flops are those of matrix products and attention, forward and backward.
 struct TrainingCost {
-  std::int64_t parameters = 0;
-  std::size_t weights = 0, gradients = 0, optimizer = 0;
-  std::size_t activations = 0;  // beyond these, where the backward pass needs most
-  double flops = 0;             // of one micro-step
+  std::int64_t parameters = 0;  ///< numbers that are trained or frozen, each once
+  std::size_t weights = 0,      ///< of the parameters
+      gradients = 0,            ///< of the parameters, when all are gathered
+      optimizer = 0;            ///< its state
+  std::size_t activations = 0;  ///< beyond these, where the backward pass needs most
+  double flops = 0;             ///< of one micro-step
 
+  /// The most bytes in use at once.
   std::size_t total() const { return weights + gradients + optimizer + activations; }
 };
 

@@ -14,9 +14,9 @@ namespace plinth {
 /// The fields are all its state, for a run that is to be resumed.  Prechelt 1998, "Early stopping - but when?".
 /// Keras: EarlyStopping.
 struct EarlyStopping {
-  std::int64_t patience = 1;
-  double best = std::numeric_limits<double>::infinity();
-  std::int64_t measures_since_best = 0;
+  std::int64_t patience = 1;                              ///< how many measures in a row may not be less than the best
+  double best = std::numeric_limits<double>::infinity();  ///< the least measure so far
+  std::int64_t measures_since_best = 0;                   ///< in a row
 
   /// Notes a measure; whether it is less than all before. One that is no number is not.
   bool improved(double measure) {
@@ -25,6 +25,7 @@ struct EarlyStopping {
     measures_since_best = better ? 0 : measures_since_best + 1;
     return better;
   }
+  /// Whether training is to end.
   bool exhausted() const { return measures_since_best >= patience; }
 };
 

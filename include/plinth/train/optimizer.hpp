@@ -17,7 +17,8 @@ namespace plinth {
 
 /// What a group of parameters has of its own: its rate is rate_factor times the step's.
 struct ParameterGroup {
-  double rate_factor = 1, weight_decay = 0;
+  double rate_factor = 1,  ///< 0: the group stays as it is
+      weight_decay = 0;    ///< in place of that of the settings
 };
 
 namespace detail {

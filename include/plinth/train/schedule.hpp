@@ -32,9 +32,10 @@ inline double progress(std::int64_t t, std::int64_t begin, std::int64_t end) {
 
 /// Warm-up, then peak_rate for good.
 struct ConstantSchedule {
-  double peak_rate = 1e-3;
-  std::int64_t warmup_steps = 0;
+  double peak_rate = 1e-3;        ///< the highest rate
+  std::int64_t warmup_steps = 0;  ///< steps below the peak
 
+  /// The rate of step t, counted from 0.
   double operator()(std::int64_t t) const { return peak_rate * detail::warmup(t, warmup_steps); }
 };
 
@@ -42,9 +43,12 @@ struct ConstantSchedule {
 ///   peak + (final - peak) (t - warmup) / (steps - warmup) for warmup <= t < steps.
 /// Devlin et al. 2019 (arXiv:1810.04805), appendix A.2.
 struct LinearSchedule {
-  double peak_rate = 1e-3, final_rate = 0;
-  std::int64_t warmup_steps = 0, steps = 1;
+  double peak_rate = 1e-3,        ///< the highest rate
+      final_rate = 0;             ///< the rate from t = steps on
+  std::int64_t warmup_steps = 0,  ///< steps below the peak
+      steps = 1;                  ///< of the whole schedule
 
+  /// The rate of step t, counted from 0.
   double operator()(std::int64_t t) const {
     if (t < std::min(warmup_steps, steps)) return peak_rate * detail::warmup(t, warmup_steps);
     return std::lerp(peak_rate, final_rate, detail::progress(t, warmup_steps, steps));
@@ -55,9 +59,12 @@ struct LinearSchedule {
 ///   final + (peak - final) (1 + cos(pi (t - warmup) / (steps - warmup))) / 2 for warmup <= t < steps.
 /// Loshchilov & Hutter 2017 (arXiv:1608.03983), eq. (5), without restarts.
 struct CosineSchedule {
-  double peak_rate = 1e-3, final_rate = 0;
-  std::int64_t warmup_steps = 0, steps = 1;
+  double peak_rate = 1e-3,        ///< the highest rate
+      final_rate = 0;             ///< the rate from t = steps on
+  std::int64_t warmup_steps = 0,  ///< steps below the peak
+      steps = 1;                  ///< of the whole schedule
 
+  /// The rate of step t, counted from 0.
   double operator()(std::int64_t t) const {
     if (t < std::min(warmup_steps, steps)) return peak_rate * detail::warmup(t, warmup_steps);
     if (t >= steps) return final_rate;
@@ -69,9 +76,10 @@ struct CosineSchedule {
 /// Warm-up, then peak sqrt((warmup + 1) / (t + 1)), without an end. With s = t + 1, W = warmup + 1 and a peak of
 /// (hidden W)^-0.5 this is hidden^-0.5 min(s^-0.5, s W^-1.5).  Vaswani et al. 2017 (arXiv:1706.03762), eq. (3).
 struct InverseSquareRootSchedule {
-  double peak_rate = 1e-3;
-  std::int64_t warmup_steps = 0;
+  double peak_rate = 1e-3;        ///< the highest rate
+  std::int64_t warmup_steps = 0;  ///< steps below the peak
 
+  /// The rate of step t, counted from 0.
   double operator()(std::int64_t t) const {
     if (t < warmup_steps) return peak_rate * detail::warmup(t, warmup_steps);
     return peak_rate * std::sqrt(static_cast<double>(warmup_steps + 1) / static_cast<double>(t + 1));
@@ -82,9 +90,13 @@ struct InverseSquareRootSchedule {
 ///   peak + (final - peak) (t - steps + decay) / decay for steps - decay <= t < steps.
 /// Hu et al. 2024 (arXiv:2404.06395), section 4; the straight line as in Haegele et al. 2024 (arXiv:2405.18392).
 struct StableSchedule {
-  double peak_rate = 1e-3, final_rate = 0;
-  std::int64_t warmup_steps = 0, decay_steps = 0, steps = 1;
+  double peak_rate = 1e-3,        ///< the highest rate
+      final_rate = 0;             ///< the rate from t = steps on
+  std::int64_t warmup_steps = 0,  ///< steps below the peak
+      decay_steps = 0,            ///< steps of the straight line, the last ones
+      steps = 1;                  ///< of the whole schedule
 
+  /// The rate of step t, counted from 0.
   double operator()(std::int64_t t) const {
     const std::int64_t decay_begin = std::max(warmup_steps, steps - decay_steps);
     if (t < std::min(decay_begin, steps)) return peak_rate * detail::warmup(t, warmup_steps);

@@ -42,9 +42,12 @@ class Sgd : public detail::Optimizer<T, D, 1> {
   SgdSettings settings_;
 };
 
+/// Element type and device are the model's.
+/// @{
 template <Module M>
 Sgd(M&, const SgdSettings&) -> Sgd<typename M::element, typename M::device>;
 template <Module M>
 Sgd(M&) -> Sgd<typename M::element, typename M::device>;
+/// @}
 
 }  // namespace plinth

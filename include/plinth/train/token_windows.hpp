@@ -14,14 +14,17 @@ namespace plinth {
 /// Token ids and what follows each of them, both (B, T).
 template <class D>
 struct Batch {
-  Tensor<std::int32_t, D> inputs, targets;
+  Tensor<std::int32_t, D> inputs,  ///< (B, T)
+      targets;                     ///< (B, T), each the token behind its input; negative: does not count
 };
 
 /// A long sequence of tokens, from which batches of windows are drawn.
 class TokenWindows {
  public:
+  /// Of the ids that a vocabulary encoded.
   explicit TokenWindows(std::vector<std::int32_t> tokens) : tokens_(std::move(tokens)) {}
 
+  /// The whole sequence.
   const std::vector<std::int32_t>& tokens() const { return tokens_; }
 
   /// `rows` windows of `length` tokens at random places: a function of (seed, step, micro_step) alone.

@@ -20,29 +20,33 @@ namespace plinth {
 /// How to train. `accumulation` micro-steps make a step; of a language model, `batch` windows of `context` tokens make
 /// a micro-step. The learning rates, warmup_steps and adamw are those of the default schedule and optimiser.
 struct TrainerOptions {
-  std::int64_t steps = 1000, batch = 16, context = 0;  // context 0: the model's
-  std::int64_t accumulation = 1;
-  double learning_rate = 1e-3, final_learning_rate = 0;
-  std::int64_t warmup_steps = 0;
-  AdamSettings adamw = {.beta1 = 0.9, .beta2 = 0.99, .epsilon = 1e-8, .weight_decay = 0.1};
-  double clip_norm = 1.0;
-  std::uint64_t seed = 1;
-  std::int64_t report_every = 1;  // steps from one wait for the device to the next
+  std::int64_t steps = 1000,      ///< updates of the weights
+      batch = 16,                 ///< windows of a micro-step
+      context = 0;                ///< tokens of a window; 0: the model's
+  std::int64_t accumulation = 1;  ///< micro-steps of a step
+  double learning_rate = 1e-3,    ///< at the peak
+      final_learning_rate = 0;    ///< behind the last step
+  std::int64_t warmup_steps = 0;  ///< before the peak
+  AdamSettings adamw = {.beta1 = 0.9, .beta2 = 0.99, .epsilon = 1e-8, .weight_decay = 0.1};  ///< of AdamW
+  double clip_norm = 1.0;         ///< the most that the 2-norm of all gradients may be; infinity: no limit
+  std::uint64_t seed = 1;         ///< of batches and dropout masks
+  std::int64_t report_every = 1;  ///< steps from one wait for the device to the next
 };
 
 /// One forward and backward pass of a step. Whoever draws a batch as a function of these three draws the same one when
 /// the step is run again.
 struct MicroStep {
-  std::uint64_t seed = 0;
-  std::int64_t step = 0, micro_step = 0;  // both counted from 0
+  std::uint64_t seed = 0;  ///< of the run
+  std::int64_t step = 0,   ///< counted from 0
+      micro_step = 0;      ///< of the step, counted from 0
 };
 
 /// What an observer learns of a step.
 struct TrainingStep {
-  std::int64_t step = 0;  // counted from 0
-  double learning_rate = 0;
-  double loss = 0;           // mean over the micro-steps
-  double gradient_norm = 0;  // before clipping
+  std::int64_t step = 0;     ///< counted from 0
+  double learning_rate = 0;  ///< of this step
+  double loss = 0;           ///< mean over the micro-steps
+  double gradient_norm = 0;  ///< before clipping
 };
 
 namespace detail {
@@ -56,8 +60,8 @@ struct Unobserved {
 /// Where a run is. Batches and dropout masks are functions of (seed, step, micro-step), so this, the model's parameters
 /// and the optimiser (its parameters and steps()) are all that a run needs to go on bit for bit.
 struct TrainerState {
-  std::int64_t next_step = 0;
-  std::uint64_t seed = 1;
+  std::int64_t next_step = 0;  ///< as many as were taken
+  std::uint64_t seed = 1;      ///< of batches and dropout masks
 };
 
 /// Trains a model, whose parameters it shares: a language model over TokenWindows, or whatever a loss is computed from.
@@ -134,6 +138,7 @@ class Trainer {
     }
   }
 
+  /// Where the run is: what restore takes.
   TrainerState state() const { return {next_step_, options_.seed}; }
   /// Goes on from where another run was, whose parameters and optimiser were loaded into these.
   /// Throws ArgumentError when it had another seed or was further than `steps`.
@@ -146,8 +151,11 @@ class Trainer {
     next_step_ = state.next_step;
     watch_ = {};
   }
+  /// The optimiser, to set groups and to save or load its state.
+  /// @{
   Optimizer& optimizer() { return optimizer_; }
   const Optimizer& optimizer() const { return optimizer_; }
+  /// @}
 
  private:
   /// Gathers the gradients of the next step and returns its loss.

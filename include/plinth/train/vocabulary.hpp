@@ -16,7 +16,9 @@ namespace plinth {
 
 /// Every byte is a token; any data can be encoded.
 struct ByteVocabulary {
+  /// V, the number of tokens.
   std::int64_t size() const { return 256; }
+  /// One id per byte, its value.
   std::vector<std::int32_t> encode(std::string_view text) const {
     std::vector<std::int32_t> ids(text.size());
     std::transform(text.begin(), text.end(), ids.begin(), [](char c) { return static_cast<unsigned char>(c); });
@@ -43,6 +45,7 @@ class CharacterVocabulary {
     characters_.erase(std::unique(characters_.begin(), characters_.end()), characters_.end());
   }
 
+  /// V, the number of characters.
   std::int64_t size() const { return static_cast<std::int64_t>(characters_.size()); }
 
   /// One id per character. Throws ArgumentError for a character the vocabulary lacks, FormatError for bad UTF-8.
