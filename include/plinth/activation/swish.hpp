@@ -32,7 +32,8 @@ Tensor<T, D> swish(const Tensor<T, D>& x, double beta) {
   return pointwise(x, Swish{beta});
 }
 
-/// The same with a beta that has a gradient: one for all elements, of shape (), or any that broadcasts to x.
+/// x sigma(beta x) with a beta that has a gradient: one for all elements, of shape (), or any that broadcasts to x.
+/// Throws ShapeError naming both shapes when it does not broadcast.
 template <Real T, class D>
 Tensor<T, D> swish(const Tensor<T, D>& x, const Tensor<T, D>& beta) {
   return x * sigmoid(x * beta);

@@ -128,7 +128,8 @@ class KeyValueCache {
     for (Layer& layer : layers_) layer.memory = {};
   }
 
-  /// What the layer's cross-attention looks at, undefined until it is set. Layers come in order.
+  /// What the layer's cross-attention looks at, undefined until it is set. Throws ArgumentError when a layer before it
+  /// was not asked for yet.
   KeyValues<T, D>& memory(std::int64_t layer) { return at(layer).memory; }
 
  private:

@@ -94,7 +94,7 @@ void for_each_parameter(M& model, F&& f) {
   });
 }
 
-/// The same, once for each parameter: one that visit names again, sharing its memory, goes by its first name.
+/// for_each_parameter, once for each parameter: one that visit names again, sharing its memory, goes by its first name.
 /// Throws ArgumentError when the two share memory without sharing a gradient.  PyTorch: module.named_parameters().
 template <ModelPart M, class F>
 void for_each_distinct_parameter(M& model, F&& f) {

@@ -201,7 +201,7 @@ class BackwardPass {
 /// Adds the gradients of `y` (with dy = seed, in y's shape) to every leaf it was computed from, and releases the tape.
 /// Throws GradientError when y has no history, when the tape was already released, or when a tensor that an operation
 /// saved has been written to since; the leaves it was computed from are then left without a gradient.
-/// PyTorch: y.backward(dy).
+/// PyTorch: y.backward(dy). Throws ShapeError when seed has another shape.
 template <Real T, class D>
 void backward(const Tensor<T, D>& y, const Tensor<T, D>& seed) {
   auto* const root = detail::node_of(y);
@@ -214,7 +214,8 @@ void backward(const Tensor<T, D>& y, const Tensor<T, D>& seed) {
   detail::BackwardPass().run(detail::Shared<detail::Node>(root));
 }
 
-/// The same for a tensor with one element, with dy = 1.
+/// backward of a tensor with one element, such as a loss, with dy = 1.  PyTorch: y.backward(). Throws ShapeError for
+/// another number of elements, and as above.
 template <Real T, class D>
 void backward(const Tensor<T, D>& y) {
   detail::require<ShapeError>(y.count() == 1, "backward: shape ", y.shape(),

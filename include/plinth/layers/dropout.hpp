@@ -9,7 +9,7 @@
 
 namespace plinth {
 
-/// Dropout with a probability; active inside a TrainingScope only.
+/// Dropout with a probability; active inside a TrainingScope only.  PyTorch: nn.Dropout.
 struct Dropout {
   double probability = 0;  ///< that an element becomes 0, in [0, 1]
   std::uint32_t site = 0;  ///< what its masks are drawn for, see name_dropout_sites

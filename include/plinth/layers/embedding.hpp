@@ -9,6 +9,7 @@
 namespace plinth {
 
 /// A table of V vectors of C channels. Its weights are zero until they are initialised, loaded or set.
+/// PyTorch: nn.Embedding.
 template <class T, class D = Cpu>
 struct Embedding {
   Tensor<T, D> weight;  ///< (V, C)

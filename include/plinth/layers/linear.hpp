@@ -125,7 +125,7 @@ Tensor<T, D> linear(const Tensor<T, D>& x, const Tensor<T, D>& weight, const Ten
   return apply(LinearOp<F, T, D>{activation, {}, {}}, x, weight, bias);
 }
 
-/// A linear layer. Its weights are zero until they are initialised, loaded or set.
+/// A linear layer. Its weights are zero until they are initialised, loaded or set.  PyTorch: nn.Linear.
 template <class T, class D = Cpu>
 struct Linear {
   Tensor<T, D> weight;  ///< (out, in)
@@ -140,7 +140,7 @@ struct Linear {
     require_gradient(bias);
   }
 
-  /// x (..., in) -> (..., out)
+  /// x (..., in) -> activation(x weight^T + bias) (..., out). Throws ShapeError.
   template <class F = Identity>
   Tensor<T, D> operator()(const Tensor<T, D>& x, F activation = {}) const {
     return linear(x, weight, bias, activation);

@@ -112,7 +112,7 @@ enum class NormKind {
   rms     ///< rms_norm, without a bias
 };
 
-/// A norm layer of a kind chosen at run time. Gains start at one, biases at zero.
+/// A norm layer of a kind chosen at run time. Gains start at one, biases at zero.  PyTorch: nn.LayerNorm, nn.RMSNorm.
 template <class T, class D = Cpu>
 struct Norm {
   NormKind kind = NormKind::layer;  ///< chosen once, branched on in each call
@@ -130,7 +130,7 @@ struct Norm {
     require_gradient(bias);
   }
 
-  /// x (..., C) -> (..., C)
+  /// x (..., C) -> (..., C). Throws ShapeError.
   Tensor<T, D> operator()(const Tensor<T, D>& x) const {
     return kind == NormKind::layer ? layer_norm(x, gain, bias, epsilon) : rms_norm(x, gain, epsilon);
   }

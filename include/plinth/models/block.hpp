@@ -59,7 +59,7 @@ struct TransformerBlock {
     if (with_memory) cross = Cross{norm_of(config), MultiHeadAttention<T, D>(attention_of(config)), {config.dropout}};
   }
 
-  /// x (B, T, C) -> (B, T, C)
+  /// x (B, T, C) -> (B, T, C). The memory, where the block was made for one, is what cross-attention looks at.
   Tensor<T, D> operator()(Tensor<T, D> x, const AttentionMask<T, D>& mask, const SequenceContext<T, D>& context,
                           const Memory<T, D>* memory = nullptr) const {
     x = branch(x, attention_norm, attention_dropout, [&](const auto& h) { return attention(h, mask, context); });

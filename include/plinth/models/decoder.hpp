@@ -38,7 +38,8 @@ struct Decoder {
     return logits(hidden_states(tokens, positions, cache, probe));
   }
 
-  /// The same up to the final norm: (B, T, C).
+  /// What the logits are computed from, the final norm's output: tokens (B, T) -> (B, T, C). Arguments and errors are
+  /// those of the call.
   Tensor<T, D> hidden_states(const Tensor<std::int32_t, D>& tokens, Tensor<std::int32_t, D> positions = {},
                              KeyValueCache<T, D>* cache = nullptr, Probe<T, D>* probe = nullptr) const {
     if (!positions.defined()) positions = detail::counted_positions("decoder", config, tokens, cache);

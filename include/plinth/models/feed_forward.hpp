@@ -45,7 +45,7 @@ struct FeedForward {
     require_gradient(beta);
   }
 
-  /// x (B, T, C) -> (B, T, C)
+  /// x (..., C) -> (..., C). Throws ShapeError.
   Tensor<T, D> operator()(const Tensor<T, D>& x) const {
     return down(gate ? activated(*gate, x) * up(x) : activated(up, x));
   }

@@ -16,7 +16,7 @@ Tensor<T, D> split_heads(const Tensor<T, D>& x, std::int64_t heads) {
   return permute(reshape(x, {x.size(0), x.size(1), heads, x.size(2) / heads}), {0, 2, 1, 3});
 }
 
-/// (B, H, T, D) -> (B, T, H D), a view where the memory allows it.
+/// (B, H, T, D) -> (B, T, H D), a view where the memory allows it. Throws ShapeError for another number of axes.
 template <Real T, class D>
 Tensor<T, D> merge_heads(const Tensor<T, D>& x) {
   detail::require<ShapeError>(x.rank() == 4, "merge_heads: shape ", x.shape(), " is not (B, H, T, D)");

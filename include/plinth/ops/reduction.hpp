@@ -40,7 +40,8 @@ struct SumOp {
   }
 };
 
-/// The sum over one axis, which disappears.  PyTorch: x.sum(axis).
+/// The sum over one axis, which disappears; negative counts from the end.  PyTorch: x.sum(axis).
+/// Throws ShapeError when there is no such axis.
 template <Real T, class D>
 Tensor<T, D> sum(const Tensor<T, D>& x, int axis) {
   return apply(SumOp<T, D>{detail::checked_axis("sum", axis, x.rank()), {}}, x);
@@ -52,7 +53,8 @@ Tensor<T, D> sum(const Tensor<T, D>& x) {
   return sum(reshape(x, {x.count()}), 0);
 }
 
-/// The mean over one axis.  PyTorch: x.mean(axis).
+/// The mean over one axis, which disappears; negative counts from the end.  PyTorch: x.mean(axis).
+/// Throws ShapeError when there is no such axis.
 template <Real T, class D>
 Tensor<T, D> mean(const Tensor<T, D>& x, int axis) {
   return sum(x, axis) / static_cast<double>(x.size(axis));

@@ -44,6 +44,7 @@ struct SoftmaxOp {
 
 /// p_i = exp(x_i - max x) / sum_j exp(x_j - max x) over the last axis; a row of -inf everywhere gives zeros, so that a
 /// query that may see no key attends to nothing.  PyTorch: x.softmax(-1).
+/// Throws ShapeError for a tensor of rank 0.
 template <Real T, class D>
 Tensor<T, D> softmax(const Tensor<T, D>& x) {
   detail::require<ShapeError>(x.rank() >= 1, "softmax: needs at least one axis");

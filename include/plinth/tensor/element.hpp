@@ -69,12 +69,12 @@ concept Real = Element<T> && !std::same_as<T, std::int32_t>;
 /// The type sums, norms, softmax and losses over T are computed in: double for double, float for the others.
 template <class T>
 struct accumulator {
-  using type = float;  ///< the type
+  using type = float;  ///< of all types but double
 };
 /// double is summed in double.
 template <>
 struct accumulator<double> {
-  using type = double;  ///< the type
+  using type = double;  ///< of double
 };
 /// accumulator<T>::type
 template <class T>

@@ -69,6 +69,7 @@ class Tensor {
 
   /// The caller's memory, not copied: element (i, j, ...) is pointer[i * strides[0] + j * strides[1] + ...].
   /// keep_alive is held as long as a tensor views the memory; it may be empty when the caller sees to that.
+  /// Throws ShapeError when shape and strides differ in rank, ArgumentError for a null pointer.  PyTorch: from_blob.
   static Tensor view_of(T* pointer, const Shape& shape, const Shape& strides,
                         std::shared_ptr<const void> keep_alive = nullptr) {
     detail::require<ShapeError>(shape.rank() == strides.rank(), "view_of: shape ", shape, " and strides ", strides,

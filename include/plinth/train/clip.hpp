@@ -55,6 +55,7 @@ Tensor<accumulator_t<T>, D> norm_of(const std::vector<Tensor<T, D>>& all) {
 }  // namespace detail
 
 /// The 2-norm of all gradients together, a tensor of rank 0 on the device. Parameters without a gradient count as 0.
+/// PyTorch: torch.nn.utils.get_total_norm of the gradients.
 template <Module M>
 auto gradient_norm(const M& model) {
   return detail::norm_of(detail::gathered_gradients(model));

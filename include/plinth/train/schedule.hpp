@@ -30,7 +30,7 @@ inline double progress(std::int64_t t, std::int64_t begin, std::int64_t end) {
 
 }  // namespace detail
 
-/// Warm-up, then peak_rate for good.
+/// Warm-up, then peak_rate for good.  transformers: get_constant_schedule_with_warmup, one step later as said above.
 struct ConstantSchedule {
   double peak_rate = 1e-3;        ///< the highest rate
   std::int64_t warmup_steps = 0;  ///< steps below the peak
@@ -41,7 +41,7 @@ struct ConstantSchedule {
 
 /// Warm-up, then a straight line to final_rate:
 ///   peak + (final - peak) (t - warmup) / (steps - warmup) for warmup <= t < steps.
-/// Devlin et al. 2019 (arXiv:1810.04805), appendix A.2.
+/// Devlin et al. 2019 (arXiv:1810.04805), appendix A.2.  transformers: get_linear_schedule_with_warmup, likewise.
 struct LinearSchedule {
   double peak_rate = 1e-3,        ///< the highest rate
       final_rate = 0;             ///< the rate from t = steps on
@@ -58,6 +58,7 @@ struct LinearSchedule {
 /// Warm-up, then half a cosine down to final_rate:
 ///   final + (peak - final) (1 + cos(pi (t - warmup) / (steps - warmup))) / 2 for warmup <= t < steps.
 /// Loshchilov & Hutter 2017 (arXiv:1608.03983), eq. (5), without restarts.
+/// transformers: get_cosine_schedule_with_warmup, likewise.
 struct CosineSchedule {
   double peak_rate = 1e-3,        ///< the highest rate
       final_rate = 0;             ///< the rate from t = steps on
@@ -75,6 +76,7 @@ struct CosineSchedule {
 
 /// Warm-up, then peak sqrt((warmup + 1) / (t + 1)), without an end. With s = t + 1, W = warmup + 1 and a peak of
 /// (hidden W)^-0.5 this is hidden^-0.5 min(s^-0.5, s W^-1.5).  Vaswani et al. 2017 (arXiv:1706.03762), eq. (3).
+/// transformers: get_inverse_sqrt_schedule, likewise.
 struct InverseSquareRootSchedule {
   double peak_rate = 1e-3;        ///< the highest rate
   std::int64_t warmup_steps = 0;  ///< steps below the peak
@@ -89,6 +91,7 @@ struct InverseSquareRootSchedule {
 /// Warm-up, stable, decay: peak_rate until decay_steps before the end, then a straight line to final_rate:
 ///   peak + (final - peak) (t - steps + decay) / decay for steps - decay <= t < steps.
 /// Hu et al. 2024 (arXiv:2404.06395), section 4; the straight line as in Haegele et al. 2024 (arXiv:2405.18392).
+/// transformers: get_wsd_schedule with decay_type="linear", likewise.
 struct StableSchedule {
   double peak_rate = 1e-3,        ///< the highest rate
       final_rate = 0;             ///< the rate from t = steps on
