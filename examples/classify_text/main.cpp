@@ -20,7 +20,7 @@ namespace {
 
 using Model = plinth::SequenceClassifier<float>;
 
-constexpr int failed = 1, wrong_usage = 2;
+constexpr int failed = 1;
 
 /// Sentences side by side, padded on the right to the longest of them: tokens (B, T).
 plinth::EncoderInput<float> padded(const std::vector<Ids>& texts) {
@@ -81,7 +81,7 @@ void print(const plinth::ConfusionMatrix& matrix) {
 
 void run(const Options& options, const WordVocabulary& vocabulary, const Labelled& learned, const Labelled& held_out) {
   Model model(plinth::bert_shape({.vocabulary = vocabulary.size(),
-                                  .context = longest + 1,
+                                  .context = Options::longest_sentence + 1,
                                   .hidden = 64,
                                   .layers = 2,
                                   .heads = 4,
@@ -112,12 +112,7 @@ int main(int count, char** arguments) {
     WordVocabulary vocabulary;
     const Labelled learned = write(8000, false, vocabulary), held_out = write(1000, true, vocabulary);
     Options options;
-    try {
-      options = parse_options({arguments + 1, arguments + count}, vocabulary);
-    } catch (const plinth::ArgumentError& error) {
-      std::fprintf(stderr, "classify_text: %s\nusage: classify_text [--steps N] [SENTENCE...]\n", error.what());
-      return wrong_usage;
-    }
+    if (const auto exit_code = parse_options(count, arguments, vocabulary, options)) return *exit_code;
     run(options, vocabulary, learned, held_out);
   } catch (const std::exception& error) {
     std::fprintf(stderr, "classify_text: %s\n", error.what());

@@ -16,6 +16,7 @@ cmp -s first out || fail "two runs differ"
 # Wrong usage.
 expect 2 'the word "cats" is in no sentence' "cats at acme rose"
 expect 2 '"" has 0 words, must have 1 to 31' ""
-expect 2 '--steps needs a number from 1 to 1000000, not "many"' --steps many
-expect 2 '--steps needs a number from 1 to 1000000, not ""' --steps
-expect 2 "usage: classify_text" --bogus
+expect 2 "--steps" --steps many
+expect 2 "--bogus" --bogus
+expect 0 "" --help
+grep -q "Example: classify_text" out || fail "--help shows no example"

@@ -19,7 +19,7 @@ namespace {
 
 using Model = plinth::MaskedLanguageModel<float>;
 
-constexpr int failed = 1, wrong_usage = 2;
+constexpr int failed = 1;
 constexpr std::int64_t B = 32, T = 64;
 
 void train(Model& model, const plinth::TokenWindows& data, std::int64_t steps) {
@@ -119,12 +119,7 @@ void run(const Options& options) {
 
 int main(int count, char** arguments) {
   Options options;
-  try {
-    options = parse_options({arguments + 1, arguments + count});
-  } catch (const plinth::ArgumentError& error) {
-    std::fprintf(stderr, "train_masked_lm: %s\nusage: train_masked_lm [--steps N] [--data FILE...]\n", error.what());
-    return wrong_usage;
-  }
+  if (const auto exit_code = parse_options(count, arguments, options)) return *exit_code;
   try {
     run(options);
   } catch (const std::exception& error) {
