@@ -159,5 +159,10 @@ TEST_CASE("encoders and encoder-decoders refuse what does not fit") {
   CHECK_THROWS_AS(encoder({Tensor<std::int32_t>({1, 2}, {3, 13})}), ArgumentError);
   CHECK_THROWS_AS(encoder({tokens(1, 3, 1), {}, Tensor<std::int32_t>({1, 3}, {0, 1, 2})}), ArgumentError);
   CHECK_THROWS_AS(encoder({tokens(1, 3, 1), {}, Tensor<std::int32_t>({1, 2}, {0, 1})}), ShapeError);
+  auto windowed = bert_shape(sizes);
+  windowed.window = 4;
+  CHECK_THROWS_AS(Encoder<float>(windowed), ArgumentError);
+  CHECK_THROWS_WITH(TokenClassifier<float>(windowed, 3), Catch::Matchers::Contains("a window of 4 keys"));
+  CHECK_NOTHROW(EncoderDecoder<float>(windowed));
   CHECK_THROWS_AS(Encoder<float>({.vocabulary = 3, .context = 4, .hidden = 6, .layers = 1, .heads = 4}), ArgumentError);
 }

@@ -34,13 +34,17 @@ struct Encoder {
   InputEmbedding<T, D> input;    ///< tokens to channels
   TransformerStack<T, D> stack;  ///< its blocks
 
-  /// Initialises as Decoder does. Throws ArgumentError for sizes that do not fit.
+  /// Initialises as Decoder does. Throws ArgumentError for sizes that do not fit, and for a window: here every token
+  /// sees every other one, but for what the bias of a mask hides.
   explicit Encoder(const TransformerConfig& wanted) : Encoder(wanted, detail::Uninitialised()) {
     detail::initialise(*this, config, 2 * config.layers);
   }
   /// For a model around it, which initialises all of its weights at once.
   Encoder(const TransformerConfig& wanted, detail::Uninitialised)
-      : config(detail::completed(wanted)), input(config), stack(config, false, false) {}
+      : config(detail::completed(wanted)), input(config), stack(config, false, false) {
+    detail::require<ArgumentError>(config.window == 0, "encoder: a window of ", config.window,
+                                   " keys is for decoders; leave it at 0, hide keys by the bias of the mask");
+  }
 
   /// -> hidden states (B, T, C). Throws ShapeError, and ArgumentError for a token outside the vocabulary or a sequence
   /// longer than the context. A probe is told of every layer.
