@@ -103,6 +103,20 @@ TEST_CASE("an encoder-decoder writes the same with a cache as by its logits") {
   }
 }
 
+TEST_CASE("an encoder-decoder writes the same before a padded source as before that source alone") {
+  for (const auto& config : shapes()) {
+    const EncoderDecoder<double> model(config);
+    const auto padded = tokens(1, 9, 1), alone = slice(padded, 1, 0, 6);
+    const AttentionMask<double> mask{.rows = right_padding({6})};
+    const GenerateOptions options{.length = 10, .sampling = {.temperature = 0}};
+    CHECK(generate(given(model, padded, mask), {1}, options) == generate(given(model, alone), {1}, options));
+    const Tensor<std::int32_t> start({1, 1}, {1});
+    const auto states = [&](const auto& decoder) { return decoder.hidden_states(start, {}, nullptr).to_vector(); };
+    CHECK(numbers::distance(states(given(model, padded, mask)), states(given(model, alone))) < 1e-12);
+    CHECK(numbers::distance(states(given(model, padded)), states(given(model, alone))) > 1e-6);
+  }
+}
+
 TEST_CASE("an encoder does not see padding, and tells segments apart") {
   auto config = bert_shape(sizes);
   const Encoder<double> model(config);

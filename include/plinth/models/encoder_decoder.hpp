@@ -89,10 +89,12 @@ struct ConditionedDecoder {
   Tensor<T, D> logits(const Tensor<T, D>& hidden) const { return model.logits(hidden); }
 };
 
-/// The decoder before a source (1, S). The model must live as long as the result.
+/// The decoder before a source (1, S), of which the mask says what is no padding. The model must live as long as the
+/// result.
 template <class T, class D>
-ConditionedDecoder<T, D> given(const EncoderDecoder<T, D>& model, const Tensor<std::int32_t, D>& source) {
-  return {model, model.config, model.encode(source)};
+ConditionedDecoder<T, D> given(const EncoderDecoder<T, D>& model, const Tensor<std::int32_t, D>& source,
+                               const AttentionMask<T, D>& mask = {}) {
+  return {model, model.config, model.encode(source, mask)};
 }
 
 }  // namespace plinth
