@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: MIT
-// A probe of a decoder: told of every layer, in order, and without a trace in what the decoder computes.
+// A probe of a model: told of every layer, in order, and without a trace in what the model computes.
 #include <plinth/attention/probe.hpp>
 
 #include <cstdint>
 #include <vector>
 
 #include <plinth/models/decoder.hpp>
+#include <plinth/models/encoder.hpp>
+#include <plinth/models/encoder_decoder.hpp>
 #include <plinth/ops/cross_entropy.hpp>
+#include <plinth/ops/reduction.hpp>
 
 #include "catch.hpp"
 #include "kernels/numbers.hpp"
@@ -21,14 +24,9 @@ const TransformerConfig llama = llama_shape(
     {.vocabulary = 11, .context = 8, .hidden = 16, .layers = 3, .heads = 4, .key_heads = 2, .feed_forward = 24});
 
 /// Weights large enough for attention that is not the same everywhere.
-Decoder<double> decoder(const TransformerConfig& config) {
-  Decoder<double> model(config);
-  for_each_parameter(model, [](const std::string&, Tensor<double>& x) {
-    if (x.rank() < 2) return;
-    x = detach(x) * 10;
-    require_gradient(x);
-  });
-  return model;
+TransformerConfig wide(TransformerConfig config) {
+  config.initial_deviation = 0.2;
+  return config;
 }
 
 Ids some_ids(std::int64_t B, std::int64_t T) { return Ids({B, T}, numbers::below(11, B * T, 1)); }
@@ -38,7 +36,7 @@ Ids some_ids(std::int64_t B, std::int64_t T) { return Ids({B, T}, numbers::below
 TEST_CASE("a probe of a decoder sees each block's input, the last states, and where each head looks") {
   const NoGradient no_gradient;
   for (const auto& config : {gpt, llama}) {
-    const auto model = decoder(config);
+    const Decoder<double> model(wide(config));
     const auto ids = some_ids(2, 7);
     Probe<double> probe;
     const auto probed = model(ids, {}, nullptr, &probe);
@@ -64,7 +62,7 @@ TEST_CASE("a probe of a decoder sees each block's input, the last states, and wh
 }
 
 TEST_CASE("a probe sees every layer once also where gradient checkpoints are on, and stops no gradient") {
-  auto model = decoder(gpt);
+  Decoder<double> model(wide(gpt));
   const auto ids = some_ids(2, 6);
   const auto gradient_of = [&](Probe<double>* probe) {
     clear_gradients(model);
@@ -78,4 +76,62 @@ TEST_CASE("a probe sees every layer once also where gradient checkpoints are on,
   CHECK(probe.hidden_states.size() == 4);
   CHECK(probe.attention.size() == 3);
   CHECK_FALSE(needs_gradient(probe.hidden_states[1]));
+}
+
+TEST_CASE("a probe of an encoder sees each block's input, the last states, and no head that looks at padding") {
+  const NoGradient no_gradient;
+  for (const auto& config : {bert_shape(gpt), gpt}) {  // norms behind and before the branches
+    const Encoder<double> model(wide(config));
+    const EncoderInput<double> x{some_ids(2, 7), {.rows = right_padding({7, 4})}};
+    Probe<double> probe;
+    const auto probed = model(x, &probe);
+    CHECK(probed.to_vector() == model(x).to_vector());
+    REQUIRE(probe.hidden_states.size() == 4);
+    REQUIRE(probe.attention.size() == 3);
+    CHECK(probe.cross_attention.empty());
+    CHECK(probe.hidden_states[3].to_vector() == probed.to_vector());
+    for (std::size_t layer = 0; layer < 3; ++layer) {
+      const auto& block = model.stack.blocks[layer];
+      const auto& h = probe.hidden_states[layer];
+      const auto after = block(h, x.mask, {});
+      const bool normed = layer == 2 && model.stack.final_norm;
+      CHECK(probe.hidden_states[layer + 1].to_vector() ==
+            (normed ? (*model.stack.final_norm)(after) : after).to_vector());
+      const auto& p = probe.attention[layer];
+      CHECK(p.shape() == Shape{2, 3, 7, 7});
+      CHECK(numbers::distance(sum(p, 3).to_vector(), std::vector<double>(42, 1)) < 1e-12);
+      for (const double seen : slice(slice(p, 0, 1, 2), 3, 4, 7).to_vector()) CHECK(seen == 0);
+      const auto input = config.norm_placement == NormPlacement::pre ? block.attention_norm(h) : h;
+      const auto attended =
+          block.attention.output(merge_heads(matmul(p, block.attention.keys_and_values(input).values)));
+      CHECK(numbers::distance(attended.to_vector(), block.attention(input, x.mask).to_vector()) < 1e-12);
+    }
+  }
+}
+
+TEST_CASE("a probe of an encoder-decoder sees where the decoder looks in the source, with a cache too") {
+  const NoGradient no_gradient;
+  for (const auto& config : {original_shape(gpt), t5_shape(gpt)}) {
+    const EncoderDecoder<double> model(wide(config));
+    const auto memory = model.encode(some_ids(2, 7), {.rows = right_padding({7, 4})});
+    const auto target = Ids({2, 5}, numbers::below(11, 10, 2));
+    Probe<double> probe;
+    const auto probed = model.hidden_states(target, memory, nullptr, &probe);
+    CHECK(probed.to_vector() == model.hidden_states(target, memory).to_vector());
+    REQUIRE(probe.hidden_states.size() == 4);
+    REQUIRE(probe.attention.size() == 3);
+    REQUIRE(probe.cross_attention.size() == 3);
+    Probe<double> step;
+    KeyValueCache<double> cache(2, 5);
+    model.hidden_states(slice(target, 1, 0, 4), memory, &cache);
+    model.hidden_states(slice(target, 1, 4, 5), memory, &cache, &step);
+    for (std::size_t layer = 0; layer < 3; ++layer) {
+      CHECK(probe.attention[layer].shape() == Shape{2, 3, 5, 5});
+      const auto& p = probe.cross_attention[layer];
+      CHECK(p.shape() == Shape{2, 3, 5, 7});
+      CHECK(numbers::distance(sum(p, 3).to_vector(), std::vector<double>(30, 1)) < 1e-12);
+      for (const double seen : slice(slice(p, 0, 1, 2), 3, 4, 7).to_vector()) CHECK(seen == 0);
+      CHECK(numbers::distance(step.cross_attention.at(layer).to_vector(), slice(p, 2, 4, 5).to_vector()) < 1e-12);
+    }
+  }
 }

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include <plinth/attention/attention.hpp>
 #include <plinth/attention/cache.hpp>
@@ -81,17 +82,14 @@ struct MultiHeadAttention {
       own = context.cache->append(context.layer, own);  // (B, G, S, D)
       if (!mask.rows.defined()) mask.rows = context.cache->mask_rows(x.size(1));
     }
-    if (context.probe) {
-      const NoGradient no_gradient;
-      context.probe->attention.push_back(attention_probabilities(q, own.keys, mask, scale));  // (B, H, T, S)
-    }
-    return attend(q, own, mask);  // (B, T, C)
+    return attend(q, own, mask, context.probe ? &context.probe->attention : nullptr);  // (B, T, C)
   }
 
-  /// Cross-attention: x (B, T, C) asks a memory, of which keys_and_values were taken -> (B, T, C).
-  Tensor<T, D> operator()(const Tensor<T, D>& x, const KeyValues<T, D>& memory,
-                          const AttentionMask<T, D>& mask = {}) const {
-    return attend(split_heads(query(x), heads), memory, mask);
+  /// Cross-attention: x (B, T, C) asks a memory, of which keys_and_values were taken -> (B, T, C). A probe is told
+  /// where each head looks.
+  Tensor<T, D> operator()(const Tensor<T, D>& x, const KeyValues<T, D>& memory, const AttentionMask<T, D>& mask = {},
+                          Probe<T, D>* probe = nullptr) const {
+    return attend(split_heads(query(x), heads), memory, mask, probe ? &probe->cross_attention : nullptr);
   }
 
   /// What a sequence x (B, S, C) offers to those who attend to it; of a memory they are taken once for all queries.
@@ -108,7 +106,12 @@ struct MultiHeadAttention {
   }
 
  private:
-  Tensor<T, D> attend(const Tensor<T, D>& q, const KeyValues<T, D>& memory, const AttentionMask<T, D>& mask) const {
+  Tensor<T, D> attend(const Tensor<T, D>& q, const KeyValues<T, D>& memory, const AttentionMask<T, D>& mask,
+                      std::vector<Tensor<accumulator_t<T>, D>>* probed) const {
+    if (probed) {
+      const NoGradient no_gradient;
+      probed->push_back(attention_probabilities(q, memory.keys, mask, scale));  // (B, H, T, S)
+    }
     return output(merge_heads(plinth::attention(q, memory.keys, memory.values, mask, scale, dropout)));  // (B, T, C)
   }
 };

@@ -15,6 +15,7 @@ template <class T, class D = Cpu>
 struct Probe {
   std::vector<Tensor<T, D>> hidden_states = {};             ///< (B, T, C): before each block, then behind the last norm
   std::vector<Tensor<accumulator_t<T>, D>> attention = {};  ///< (B, H, T, S): probabilities before dropout
+  std::vector<Tensor<accumulator_t<T>, D>> cross_attention = {};  ///< the same of what a decoder sees of its memory
 };
 
 }  // namespace plinth

@@ -64,8 +64,9 @@ struct TransformerBlock {
                           const Memory<T, D>* memory = nullptr) const {
     x = branch(x, attention_norm, attention_dropout, [&](const auto& h) { return attention(h, mask, context); });
     if (cross)
-      x = branch(x, cross->norm, cross->dropout,
-                 [&](const auto& h) { return cross->attention(h, keys_and_values(*memory, context), memory->mask); });
+      x = branch(x, cross->norm, cross->dropout, [&](const auto& h) {
+        return cross->attention(h, keys_and_values(*memory, context), memory->mask, context.probe);
+      });
     return branch(x, feed_forward_norm, feed_forward_dropout, feed_forward);
   }
 

@@ -50,11 +50,12 @@ struct EncoderDecoder {
     return {encoder(input(source, positions), positions, mask), mask};
   }
 
-  /// target (B, T), behind what the cache holds -> the decoder's hidden states (B, T, C).
+  /// target (B, T), behind what the cache holds -> the decoder's hidden states (B, T, C). A probe is told of every
+  /// layer of the decoder.
   Tensor<T, D> hidden_states(const Tensor<std::int32_t, D>& target, const Memory<T, D>& memory,
-                             KeyValueCache<T, D>* cache = nullptr) const {
+                             KeyValueCache<T, D>* cache = nullptr, Probe<T, D>* probe = nullptr) const {
     const auto positions = detail::counted_positions("decoder", config, target, cache);
-    return decoder(input(target, positions), positions, {.causal = true, .window = config.window}, cache, nullptr,
+    return decoder(input(target, positions), positions, {.causal = true, .window = config.window}, cache, probe,
                    &memory);
   }
 
