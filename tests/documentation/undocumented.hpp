@@ -15,8 +15,9 @@ template <class T>
 using bare_alias = T*;
 inline constexpr int bare_constant = 1;
 enum class bare_enumeration {
-  first  ///< Documented.
+  first  ///< Documented, in [0, 1).
 };
+struct bare_empty_struct {};
 struct bare_struct {
   int field;  ///< Documented.
 };
@@ -41,6 +42,7 @@ struct Documented {
   using bare_member_type = int;
 
  private:
+  struct Private {};
   int private_field_ = 0;
 };
 

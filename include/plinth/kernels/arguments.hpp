@@ -73,8 +73,8 @@ struct AttentionShape {
 struct VisibleKeys {
   std::int64_t begin,         ///< the first key of the batch row
       end;                    ///< behind its last
-  std::int64_t window_begin,  ///< of query 0; one more for each query, far before where there is no limit
-      causal_end;             ///< of query 0; one more for each query, far behind where there is no limit
+  std::int64_t window_begin,  ///< the first key in the window of query 0, one more for each query; -2^62 without one
+      causal_end;             ///< behind the last key up to query 0, one more for each query; 2^62 when not causal
 
   /// rows (B, 3) holds place, begin and end of each batch row b; null: keys - queries, 0 and keys.
   PLINTH_HD VisibleKeys(const AttentionShape& s, const std::int32_t* rows, std::int64_t b)

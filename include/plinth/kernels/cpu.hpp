@@ -15,6 +15,7 @@
 
 namespace plinth {
 
+/// Every primitive, and the fused forms of products and attention. Threads and instruction sets are the queue's.
 template <>
 struct kernels<Cpu> : cpu::CpuElementwise,
                       cpu::CpuReduction,

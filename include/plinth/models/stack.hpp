@@ -21,7 +21,7 @@ struct TransformerStack {
   std::int64_t heads = 0;                           ///< H
   RotaryTable<T, D> rotary;                         ///< for rotary positions; else undefined
   std::optional<RelativeBias<T, D>> relative_bias;  ///< for relative positions, of all layers
-  std::vector<TransformerBlock<T, D>> blocks;       ///< the first first
+  std::vector<TransformerBlock<T, D>> blocks;       ///< in the order of the pass
   std::optional<Norm<T, D>> final_norm;             ///< (C), where norms are pre
   std::int64_t blocks_per_checkpoint = 0;  ///< in training; 0: no gradient checkpoints, see checkpoint_sequence
 

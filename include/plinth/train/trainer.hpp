@@ -20,16 +20,16 @@ namespace plinth {
 /// How to train. `accumulation` micro-steps make a step; of a language model, `batch` windows of `context` tokens make
 /// a micro-step. The learning rates, warmup_steps and adamw are those of the default schedule and optimiser.
 struct TrainerOptions {
-  std::int64_t steps = 1000,  ///< updates of the weights
-      batch = 16,  ///< windows of a micro-step
-      context = 0;  ///< tokens of a window; 0: the model's
+  std::int64_t steps = 1000,      ///< updates of the weights
+      batch = 16,                 ///< windows of a micro-step
+      context = 0;                ///< tokens of a window; 0: the model's
   std::int64_t accumulation = 1;  ///< micro-steps of a step
-  double learning_rate = 1e-3,  ///< at the peak
-      final_learning_rate = 0;  ///< behind the last step
+  double learning_rate = 1e-3,    ///< at the peak
+      final_learning_rate = 0;    ///< behind the last step
   std::int64_t warmup_steps = 0;  ///< before the peak
   AdamSettings adamw = {.beta1 = 0.9, .beta2 = 0.99, .epsilon = 1e-8, .weight_decay = 0.1};  ///< of AdamW
-  double clip_norm = 1.0;  ///< the most that the 2-norm of all gradients may be; infinity: no limit
-  std::uint64_t seed = 1;  ///< of batches and dropout masks
+  double clip_norm = 1.0;         ///< the most that the 2-norm of all gradients may be; infinity: no limit
+  std::uint64_t seed = 1;         ///< of batches and dropout masks
   std::int64_t report_every = 1;  ///< steps from one wait for the device to the next
 };
 
