@@ -45,17 +45,7 @@ Examples examples(std::int64_t B, const plinth::RandomStream& stream) {
 /// The share of letters that the model writes as they should be.
 double accuracy(const Model& model, const Examples& data) {
   const plinth::NoGradient no_gradient;
-  const auto logits = model(data.inputs).to_vector();  // (B, T, V)
-  const auto targets = data.targets.to_vector();
-  const std::size_t V = alphabet.size();
-  double right = 0, all = 0;
-  for (std::size_t i = 0; i < targets.size(); ++i) {
-    if (targets[i] < 0) continue;
-    const auto row = logits.begin() + static_cast<std::ptrdiff_t>(i * V);
-    right += std::max_element(row, row + static_cast<std::ptrdiff_t>(V)) - row == targets[i];
-    ++all;
-  }
-  return right / all;
+  return plinth::accuracy(model(data.inputs), data.targets);
 }
 
 /// The letters of a tensor of ids, one label each.

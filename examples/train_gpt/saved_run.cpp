@@ -8,12 +8,9 @@
 
 namespace {
 
-/// What must be the same where a run goes on, beside the shapes of its parameters.
-nlohmann::json settings_of(const Options& options, const std::string& text_sha256) {
-  nlohmann::json settings = plinth::settings_of(options.training);
-  settings["context"] = options.model.context;
-  settings["heads"] = options.model.heads;
-  settings["dropout"] = options.model.dropout;
+/// What must be the same where a run goes on, beside model and optimiser.
+nlohmann::json settings_of(const plinth::TrainerOptions& options, const std::string& text_sha256) {
+  nlohmann::json settings = plinth::settings_of(options);
   settings["text_sha256"] = text_sha256;
   return settings;
 }
@@ -29,7 +26,7 @@ std::string sha256_of(std::string_view text) {
 SavedRun::SavedRun(const Options& options, const SplitText& text)
     : folder_(std::filesystem::path(options.run_folder) / "checkpoints"),
       resume_(options.resume),
-      options_(options),
+      options_(options.training),
       text_sha256_(sha256_of(text.training())) {}
 
 void SavedRun::restore(Model& model, Trainer& trainer) const {

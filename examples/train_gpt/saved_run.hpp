@@ -31,7 +31,7 @@ class SavedRun {
  private:
   std::filesystem::path folder_;
   bool resume_;
-  Options options_;
+  plinth::TrainerOptions options_;
   std::string text_sha256_;
 };
 

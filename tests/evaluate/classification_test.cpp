@@ -66,6 +66,8 @@ TEST_CASE("the confusion matrix refuses what does not fit, whole") {
   CHECK_THROWS_WITH(matrix.add(Classes{1, 3}, Classes{1, 2}), Contains("target 3 and prediction 2 of 3 classes"));
   CHECK_THROWS_AS(matrix.add(Classes{1, 2}, Classes{1, -1}), ArgumentError);
   CHECK(matrix.count(1, 1) == 0);
+  CHECK_THROWS_AS(matrix.count(3, 0), ArgumentError);
+  CHECK_THROWS_AS(matrix.scores(-1), ArgumentError);
 }
 
 TEST_CASE("the predicted class is the first with the largest logit") {
@@ -78,6 +80,7 @@ TEST_CASE("the predicted class is the first with the largest logit") {
   CHECK_THROWS_AS(accuracy(logits, Tensor<std::int32_t>({2, 2}, {-1, -1, -1, -1})), ArgumentError);
   CHECK_THROWS_WITH(accuracy(logits, Tensor<std::int32_t>({3}, {1, 0, 0})),
                     "accuracy: logits (2, 2, 3) and targets (3) do not fit");
+  CHECK_THROWS_AS(accuracy(Tensor<float>(Shape{2, 3, 4}), Tensor<std::int32_t>(Shape{3, 2})), ShapeError);
   CHECK_THROWS_AS(predicted_classes(Tensor<float>({2, 0})), ShapeError);
   CHECK_THROWS_AS(predicted_classes(Tensor<float>(Shape())), ShapeError);
 }

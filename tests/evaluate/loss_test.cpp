@@ -119,3 +119,27 @@ TEST_CASE("what has no mean is refused") {
   const Decoder<float> model({.vocabulary = 5, .context = 8, .hidden = 8, .layers = 1, .heads = 1});
   CHECK_THROWS_AS(mean_loss(model, text(50), 9), ArgumentError);  // longer than the model's context
 }
+
+TEST_CASE("every target counts the same in a mean over batches, and equal logits are as perplexing as they are many") {
+  const Tensor<double> first({2, V}, {0.5, -1, 2, 0, 0.25, 1, 1, -2, 0.125, 3});
+  const Tensor<double> second({3, V}, {1, 2, 3, 4, 5, 0, 0, 0, 0, 0, -1, 0.5, 0.5, 2, 1});
+  const Tensor<std::int32_t> first_targets({2}, {3, -1}), second_targets({3}, {0, 4, 2});
+  MeanLoss loss;
+  CHECK(loss.mean() == 0);
+  loss.add(first, first_targets);
+  loss.add(second, second_targets);
+  const auto negative_log_likelihood = [](std::vector<double> row, std::size_t target) {
+    double total = 0;
+    for (const double x : row) total += std::exp(x);
+    return std::log(total) - row[target];
+  };
+  const double by_hand = negative_log_likelihood({0.5, -1, 2, 0, 0.25}, 3) +
+                         negative_log_likelihood({1, 2, 3, 4, 5}, 0) + std::log(5.0) +
+                         negative_log_likelihood({-1, 0.5, 0.5, 2, 1}, 2);
+  CHECK(loss.count() == 4);
+  CHECK(loss.mean() == Approx(by_hand / 4).epsilon(1e-12));
+  CHECK(loss.perplexity() == Approx(std::exp(by_hand / 4)).epsilon(1e-12));
+  MeanLoss uniform;
+  uniform.add(Tensor<float>({1, 2, V}, std::vector<float>(2 * V, 0.75f)), Tensor<std::int32_t>({1, 2}, {1, 4}));
+  CHECK(uniform.perplexity() == Approx(static_cast<double>(V)).epsilon(1e-6));
+}

@@ -147,13 +147,15 @@ TEST_CASE("a manifest names the files of a checkpoint and no others") {
   refuses([](json& m) { m["files"]["model.safetensors"]["sha256"] = 1; }, "model.safetensors: sha256 is no string");
   refuses([](json& m) { m["files"]["model.safetensors"]["path"] = "../x"; },
           "model.safetensors has 3 members, must have 2");
-  refuses([](json& m) { m["more"] = 1; }, "the manifest has 9 members, must have 8");
+  refuses([](json& m) { m["more"] = 1; }, "the manifest has 10 members, must have 9");
 }
 
 TEST_CASE("settings are finite numbers, booleans and strings") {
   for (const json& value : {json(nullptr), json::array(), json::object(), json({1})})
     refuses([&](json& m) { m["settings"]["x"] = value; }, R"(the setting "x" is no finite number, boolean or string)");
   refuses([](json& m) { m["settings"] = 1; }, "the settings are no JSON object but number");
+  refuses([](json& m) { m["notes"] = 1; }, "the notes are no JSON object but number");
+  refuses([](json& m) { m["notes"]["x"] = nullptr; }, R"(the note "x" is no finite number, boolean or string)");
   const auto cannot_write = [](const json& settings, const std::string& what) {
     auto manifest = example();
     manifest.settings = settings;

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT
 // A run that is stopped at any step and goes on from its checkpoint is, bit for bit, the run that never stopped.
 #include <cstdint>
+#include <limits>
 #include <string>
 #include <vector>
 
 #include <plinth/io/checkpoint.hpp>
 #include <plinth/io/sha256.hpp>
 #include <plinth/models/decoder.hpp>
+#include <plinth/train/early_stopping.hpp>
 
 #include "catch.hpp"
 #include "io/files.hpp"
@@ -143,7 +145,47 @@ TEST_CASE("a run of another seed or length is not resumed") {
   other.steps = 9;
   CHECK_THROWS_WITH(found.checkpoint->load(run.model, run.trainer.optimizer(), settings_of(other)),
                     Contains(R"("steps" is 8 in the checkpoint but 9 here)"));
-  Decoder<float> wider({.vocabulary = 30, .context = 12, .hidden = 32, .layers = 2, .heads = 2});
-  CHECK_THROWS_WITH(found.checkpoint->load(wider, run.trainer.optimizer(), settings_of(options)),
-                    Contains("token_embedding.weight: the file has shape (30, 16), the model (30, 32)"));
+  const auto refuses = [&](auto& model, auto& optimizer, const std::string& what) {
+    CHECK_THROWS_WITH(found.checkpoint->load(model, optimizer, settings_of(options)), Contains(what));
+  };
+  auto config = run.model.config;
+  config.heads = 4, config.key_heads = 4, config.head_size = 4;
+  Decoder<float> more_heads(config);
+  refuses(more_heads, run.trainer.optimizer(), R"("model.head_size" is 8 in the checkpoint but 4 here)");
+  config = run.model.config;
+  config.activation = ActivationKind::relu;
+  Decoder<float> other_activation(config);
+  refuses(other_activation, run.trainer.optimizer(), R"("model.activation" is "gelu_tanh" in the checkpoint but "relu" here)");
+  Adam adam(run.model, options.adamw);
+  refuses(run.model, adam, R"("optimizer.kind" is "adamw" in the checkpoint but "adam" here)");
+  AdamW faster(run.model, {.beta1 = 0.5});
+  refuses(run.model, faster, R"("optimizer.beta1" is 0.9 in the checkpoint but 0.5 here)");
+}
+
+TEST_CASE("a model with a number that is none is not saved") {
+  const files::Folder folder;
+  History history;
+  GptRun run(gpt2);
+  run_until(2, run, history, folder);
+  run.model.stack.blocks[1].attention.query.weight.mutable_data()[3] = std::numeric_limits<float>::quiet_NaN();
+  CHECK_THROWS_AS(save_checkpoint(folder.path(), run.model, run.trainer.optimizer(), {3, 5}, settings_of(options)),
+                  NonFiniteError);
+  CHECK_THROWS_WITH(save_checkpoint(folder.path(), run.model, run.trainer.optimizer(), {3, 5}, settings_of(options)),
+                    Contains("blocks.1.attention.query.weight is not finite"));
+  CHECK(latest_checkpoint(folder.path()).checkpoint->state().next_step == 2);
+}
+
+TEST_CASE("early stopping goes on where it was, by a checkpoint's notes") {
+  const files::Folder folder;
+  GptRun run(gpt2);
+  EarlyStopping stopping{.patience = 3};
+  for (const double measure : {2.0, 1.5, 1.75}) stopping.improved(measure);
+  for (const EarlyStopping& saved : {EarlyStopping{}, stopping}) {
+    const std::int64_t step = saved.measures_since_best;
+    save_checkpoint(folder.path() + "/", run.model, run.trainer.optimizer(), {step, 5}, settings_of(options), 3,
+                    {{"best", saved.best}, {"measures_since_best", saved.measures_since_best}});
+    const auto found = latest_checkpoint(folder.path());
+    CHECK(found.checkpoint->notes()["best"].get<double>() == saved.best);
+    CHECK(found.checkpoint->notes()["measures_since_best"].get<std::int64_t>() == step);
+  }
 }

@@ -36,10 +36,12 @@ std::vector<std::int32_t> predicted_classes(const Tensor<T, D>& logits) {
 /// Throws ShapeError, and ArgumentError when no target counts.
 template <Real T, class D>
 double accuracy(const Tensor<T, D>& logits, const Tensor<std::int32_t, D>& targets) {
+  bool fits = logits.rank() == targets.rank() + 1;
+  for (int i = 0; fits && i < targets.rank(); ++i) fits = logits.size(i) == targets.size(i);
+  detail::require<ShapeError>(fits, "accuracy: logits ", logits.shape(), " and targets ", targets.shape(),
+                              " do not fit");
   const auto predictions = predicted_classes(logits);
   const auto wanted = targets.to_vector();
-  detail::require<ShapeError>(predictions.size() == wanted.size(), "accuracy: logits ", logits.shape(), " and targets ",
-                              targets.shape(), " do not fit");
   std::int64_t counted = 0, right = 0;
   for (std::size_t i = 0; i < wanted.size(); ++i) {
     counted += wanted[i] >= 0;
@@ -90,8 +92,13 @@ class ConfusionMatrix {
 
   /// The number of classes.
   std::int64_t classes() const { return classes_; }
-  /// How often `predicted` was predicted where `target` was wanted; both in [0, classes).
-  std::int64_t count(std::int64_t target, std::int64_t predicted) const { return counts_[place(target, predicted)]; }
+  /// How often `predicted` was predicted where `target` was wanted; Throws ArgumentError where one is no class.
+  std::int64_t count(std::int64_t target, std::int64_t predicted) const {
+    detail::require<ArgumentError>(target >= 0 && target < classes_ && predicted >= 0 && predicted < classes_,
+                                   "confusion matrix: target ", target, " and prediction ", predicted, " of ", classes_,
+                                   " classes");
+    return counts_[place(target, predicted)];
+  }
 
   /// The share of right predictions, which is also precision, recall and F1 in their micro average; 0 of none.
   double accuracy() const {
@@ -103,7 +110,8 @@ class ConfusionMatrix {
     return scores_of(right, all, all).f1;
   }
 
-  /// Of one class against all others; of two classes, scores(1) are the usual binary scores.
+  /// Of one class against all others; of two classes, scores(1) are the usual binary scores. Throws ArgumentError when
+  /// c is no class.
   ClassificationScores scores(std::int64_t c) const { return scores_of(count(c, c), predicted(c), wanted(c)); }
 
   /// The mean over classes, each counting the same; those that were neither wanted nor predicted are left out.

@@ -1,14 +1,42 @@
 // SPDX-License-Identifier: MIT
-// The loss of a language model on held-out tokens.
+// The loss of a language model on held-out tokens, and its perplexity.
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <span>
 
 #include <plinth/ops/cross_entropy.hpp>
 
 namespace plinth {
+
+/// The mean loss over batches, in which every target counts the same, however many of them a batch has: of any model
+/// that gives logits. By hand:
+///   for (...) loss.add(model(batch.inputs), batch.targets);
+class MeanLoss {
+ public:
+  /// Counts the targets >= 0 of a batch: logits (..., V), targets (...). Waits for the device. Throws as cross_entropy.
+  template <Real T, class D>
+  void add(const Tensor<T, D>& logits, const Tensor<std::int32_t, D>& targets) {
+    const NoGradient no_gradient;
+    const auto ids = targets.to_vector();
+    const auto used = std::ranges::count_if(ids, [](std::int32_t id) { return id >= 0; });
+    sum_ += static_cast<double>(cross_entropy(logits, targets).item()) * static_cast<double>(used);
+    count_ += used;
+  }
+
+  /// How many targets were counted.
+  std::int64_t count() const { return count_; }
+  /// Mean negative log-likelihood of a target, in nats; divided by ln 2, in bits; 0 of none.
+  double mean() const { return count_ > 0 ? sum_ / static_cast<double>(count_) : 0; }
+  /// exp(mean()): among how many equally likely tokens a model would choose as well. Jelinek et al. 1977.
+  double perplexity() const { return std::exp(mean()); }
+
+ private:
+  double sum_ = 0;
+  std::int64_t count_ = 0;
+};
 
 /// Mean negative log-likelihood in nats of every token but the first, over windows of `context` tokens without
 /// overlap, `rows` of them at once. exp of it is the perplexity; divided by ln 2 it is in bits per token.
@@ -19,19 +47,20 @@ double mean_loss(const M& model, std::span<const std::int32_t> tokens, std::int6
   const NoGradient no_gradient;
   const auto count = static_cast<std::int64_t>(tokens.size()) - 1;
   detail::require<ArgumentError>(count > 0, "mean_loss: needs at least two tokens, got ", tokens.size());
-  detail::require<ArgumentError>(context > 0 && rows > 0, "mean_loss: ", rows, " windows of ", context, " tokens at once");
-  double sum = 0;
+  detail::require<ArgumentError>(context > 0 && rows > 0, "mean_loss: ", rows, " windows of ", context,
+                                 " tokens at once");
+  MeanLoss loss;
   for (std::int64_t at = 0; at < count;) {
     const std::int64_t left = count - at, length = std::min(context, left);
     const std::int64_t windows = std::min(rows, left / length), used = windows * length;
     const auto part = [&](std::int64_t offset) {
-      return Tensor<std::int32_t, D>({windows, length},
-                                     tokens.subspan(static_cast<std::size_t>(at + offset), static_cast<std::size_t>(used)));
+      return Tensor<std::int32_t, D>(
+          {windows, length}, tokens.subspan(static_cast<std::size_t>(at + offset), static_cast<std::size_t>(used)));
     };
-    sum += static_cast<double>(cross_entropy(model(part(0)), part(1)).item()) * static_cast<double>(used);
+    loss.add(model(part(0)), part(1));
     at += used;
   }
-  return sum / static_cast<double>(count);
+  return loss.mean();
 }
 
 }  // namespace plinth

@@ -5,7 +5,7 @@
 //   model.safetensors      the parameters
 //   optimizer.safetensors  the optimiser's state, "<parameter>.<state>"
 //   manifest.json          format and library version, next step, seed, the optimiser's steps, the run's settings, and
-//                          size and SHA-256 of each file and of the manifest itself
+//                          the program's notes, size and SHA-256 of each file and of the manifest itself
 // Batches, dropout masks and learning rates are functions of seed, step and settings, so this is all of a run's state.
 #pragma once
 
@@ -24,44 +24,57 @@
 #include <plinth/io/checkpoint_folder.hpp>
 #include <plinth/io/checkpoint_manifest.hpp>
 #include <plinth/io/safetensors.hpp>
+#include <plinth/io/settings.hpp>
 #include <plinth/train/trainer.hpp>
 
 namespace plinth {
 
-/// The options that decide a run's bits, but for the seed, which is part of its state. A program adds what else does:
-/// the data, and what of the model is not seen in the shapes of its parameters.
-inline nlohmann::json settings_of(const TrainerOptions& options) {
-  return {{"steps", options.steps},
-          {"batch", options.batch},
-          {"context", options.context},
-          {"accumulation", options.accumulation},
-          {"learning_rate", options.learning_rate},
-          {"final_learning_rate", options.final_learning_rate},
-          {"warmup_steps", options.warmup_steps},
-          {"beta1", options.adamw.beta1},
-          {"beta2", options.adamw.beta2},
-          {"epsilon", options.adamw.epsilon},
-          {"weight_decay", options.adamw.weight_decay},
-          {"clip_norm", options.clip_norm}};
+namespace detail {
+
+/// The settings of a run: those that the program gives, those of the model's config as "model.<name>" where it has one,
+/// and those of the optimiser as "optimizer.<name>" where it tells them. Throws ArgumentError for given ones of another
+/// form.
+template <class M, class Optimizer>
+nlohmann::json settings_of_run(nlohmann::json given, const M& model, const Optimizer& optimizer) {
+  require_settings(given);
+  if constexpr (requires { settings_of(model.config); }) {
+    const nlohmann::json config = settings_of(model.config);
+    for (const auto& [name, value] : config.items()) given["model." + name] = value;
+  }
+  if constexpr (requires { optimizer.settings(); }) {
+    given["optimizer.kind"] = optimizer.name();
+    for (const auto& [name, value] : optimizer.settings()) given[std::string("optimizer.") + name] = value;
+  }
+  return given;
 }
 
+}  // namespace detail
 /// Saves a run as a new checkpoint in a folder, which is made where it is missing, and returns the checkpoint's path.
-/// `settings`, an object of numbers, booleans and strings, is what a run that goes on from here must be made with:
 ///   save_checkpoint(folder, model, trainer.optimizer(), trainer.state(), settings_of(options));
+/// A run that goes on from here must be made with the same `settings`, an object of numbers, booleans and strings, to
+/// which what else decides its bits is added by the program, such as the data; and with the model's config and the kind
+/// and settings of the optimiser, which are saved too, but for its groups. `notes`, of the same form, are compared with
+/// nothing: what the program wants to find again, such as the numbers of EarlyStopping.
 ///
 /// The checkpoint takes its name when all of it is on the disk: killed at any moment, the process leaves the
 /// checkpoints before it whole, and what it leaves of the new one is removed by the next save. Then the oldest ones are
 /// removed until `keep` are left. Throws ArgumentError when there is a whole checkpoint of this step, `keep` is 0 or
-/// the settings are of another form; IoError, as when the disk is full: then no checkpoint was lost, and the new one is
-/// there only if the very last flush or the removal of an old one failed.
+/// the settings are of another form; NonFiniteError naming the first parameter that is infinite or no number; IoError,
+/// as when the disk is full: then no checkpoint was lost, and the new one is there only if the very last flush or the
+/// removal of an old one failed.
 template <Module M, Module Optimizer>
 std::filesystem::path save_checkpoint(const std::filesystem::path& folder, const M& model, const Optimizer& optimizer,
-                                      const TrainerState& state, const nlohmann::json& settings, std::size_t keep = 3) {
+                                      const TrainerState& state, const nlohmann::json& settings, std::size_t keep = 3,
+                                      const nlohmann::json& notes = nlohmann::json::object()) {
   detail::require<ArgumentError>(keep > 0, "checkpoint: keep is 0, must be positive");
   detail::require<ArgumentError>(state.next_step >= 0, "checkpoint: next_step ", state.next_step, " is negative");
+  if (const std::string name = first_non_finite_parameter(model); !name.empty())
+    throw NonFiniteError("checkpoint: the parameter " + name + " is not finite; nothing is saved");
   const std::vector<NamedTensor> tensors[] = {detail::named_parameters(model), detail::named_parameters(optimizer)};
-  return detail::write_checkpoint(folder, {state.next_step, optimizer.steps(), state.seed, settings, {}}, tensors,
-                                  keep);
+  return detail::write_checkpoint(
+      folder.has_filename() ? folder : folder.parent_path(),
+      {state.next_step, optimizer.steps(), state.seed, detail::settings_of_run(settings, model, optimizer), notes, {}},
+      tensors, keep);
 }
 
 /// A checkpoint every bit of which was found to be what it was when it was saved.
@@ -75,16 +88,20 @@ class Checkpoint {
   const std::filesystem::path& path() const { return folder_; }
   /// Where the run was when it was saved.
   TrainerState state() const { return {manifest_.next_step, manifest_.seed}; }
-  /// What the run was saved with.
+  /// Those that were given, and those of the model and its optimiser.
   const nlohmann::json& settings() const { return manifest_.settings; }
+
+  /// What the program wanted to find again.
+  const nlohmann::json& notes() const { return manifest_.notes; }
 
   /// Makes the model and its optimiser what they were, and returns what the trainer is to be restored to:
   ///   trainer.restore(checkpoint.load(model, trainer.optimizer(), settings_of(options)));
-  /// Throws ArgumentError naming the first setting that differs, FormatError listing the parameters that are missing,
-  /// unexpected or of another shape; IoError; MemoryError. Then nothing was changed.
+  /// `settings` are those of save_checkpoint. Throws ArgumentError naming the first one that differs, FormatError
+  /// listing the parameters that are missing, unexpected or of another shape; IoError; MemoryError. Then nothing was
+  /// changed.
   template <Module M, Module Optimizer>
   TrainerState load(M& model, Optimizer& optimizer, const nlohmann::json& settings) const {
-    require_same(settings);
+    require_same(detail::settings_of_run(settings, model, optimizer));
     const SafetensorsFile parameters(folder_ / detail::checkpoint_files[0]),
         state(folder_ / detail::checkpoint_files[1]);
     auto copies = detail::parameter_copies(parameters, model);
@@ -96,7 +113,6 @@ class Checkpoint {
 
  private:
   void require_same(const nlohmann::json& settings) const {
-    detail::require_settings(settings);
     const auto text = [](const nlohmann::json& object, const std::string& name) {
       return object.contains(name) ? object[name].dump() : "not set";
     };

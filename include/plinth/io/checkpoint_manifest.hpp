@@ -31,7 +31,7 @@ struct FileRecord {
 struct CheckpointManifest {
   std::int64_t next_step = 0, optimizer_steps = 0;
   std::uint64_t seed = 0;
-  nlohmann::json settings = nlohmann::json::object();
+  nlohmann::json settings = nlohmann::json::object(), notes = nlohmann::json::object();
   std::array<FileRecord, checkpoint_files.size()> files;  // as in checkpoint_files
 };
 
@@ -44,29 +44,31 @@ inline std::string manifest_digest(nlohmann::json manifest) {
   return hash.digest();
 }
 
-/// Throws ArgumentError unless the settings are an object of finite numbers, booleans and strings, all in UTF-8: what
-/// can be read again as it was.
-inline void require_settings(const nlohmann::json& settings) {
-  require<ArgumentError>(settings.is_object(), "checkpoint: the settings are no JSON object but ",
+/// Throws ArgumentError unless the settings, or the notes, are an object of finite numbers, booleans and strings, all
+/// in UTF-8: what can be read again as it was.
+inline void require_settings(const nlohmann::json& settings, const char* one = "setting") {
+  require<ArgumentError>(settings.is_object(), "checkpoint: the ", one, "s are no JSON object but ",
                          settings.type_name());
   for (const auto& [name, value] : settings.items()) {
     const bool finite = !value.is_number_float() || std::isfinite(value.get<double>());
-    require<ArgumentError>((value.is_number() && finite) || value.is_boolean() || value.is_string(),
-                           "checkpoint: the setting ", Quoted{name}, " is no finite number, boolean or string");
+    require<ArgumentError>((value.is_number() && finite) || value.is_boolean() || value.is_string(), "checkpoint: the ",
+                           one, ' ', Quoted{name}, " is no finite number, boolean or string");
   }
   try {
     static_cast<void>(settings.dump());
   } catch (const nlohmann::json::exception&) {
-    throw ArgumentError("checkpoint: a setting is not UTF-8");
+    throw ArgumentError(join("checkpoint: a ", one, " is not UTF-8"));
   }
 }
 
 /// The manifest's text. Throws ArgumentError for settings that cannot be read again.
 inline std::string to_json(const CheckpointManifest& manifest) {
   require_settings(manifest.settings);
+  require_settings(manifest.notes, "note");
   nlohmann::json json = {{"format", manifest_format},       {"library_version", PLINTH_VERSION},
                          {"next_step", manifest.next_step}, {"optimizer_steps", manifest.optimizer_steps},
-                         {"seed", manifest.seed},           {"settings", manifest.settings}};
+                         {"seed", manifest.seed},           {"settings", manifest.settings},
+                         {"notes", manifest.notes}};
   for (std::size_t i = 0; i < checkpoint_files.size(); ++i)
     json["files"][checkpoint_files[i]] = {{"bytes", manifest.files[i].bytes}, {"sha256", manifest.files[i].sha256}};
   json["sha256"] = manifest_digest(json);
@@ -128,8 +130,10 @@ inline CheckpointManifest parse_checkpoint_manifest(std::string_view text) {
   manifest.optimizer_steps = static_cast<std::int64_t>(object.whole_number("optimizer_steps", largest));
   manifest.seed = object.whole_number("seed");
   manifest.settings = object.member("settings");
+  manifest.notes = object.member("notes");
   try {
     require_settings(manifest.settings);
+    require_settings(manifest.notes, "note");
   } catch (const ArgumentError& error) {
     throw FormatError(error.what());
   }

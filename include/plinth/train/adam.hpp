@@ -2,8 +2,10 @@
 // Adam, and AdamW: Adam with weight decay apart from the gradient.
 #pragma once
 
+#include <array>
 #include <cmath>
 #include <cstdint>
+#include <utility>
 
 #include <plinth/train/optimizer.hpp>
 
@@ -36,6 +38,14 @@ class Adam : public detail::Optimizer<T, D, 2> {
                                        step_values, g.data(), slot.state[0].mutable_data(),
                                        slot.state[1].mutable_data(), slot.weight.mutable_data());
                     });
+  }
+
+  /// Each setting's name and value.
+  std::array<std::pair<const char*, double>, 4> settings() const {
+    return {{{"beta1", settings_.beta1},
+             {"beta2", settings_.beta2},
+             {"epsilon", settings_.epsilon},
+             {"weight_decay", settings_.weight_decay}}};
   }
 
  protected:

@@ -22,6 +22,13 @@ struct IsFinite {
   }
 };
 
+template <class T, class D>
+bool all_finite(const Tensor<T, D>& x) {
+  for (const T value : x.to_vector())
+    if (!std::isfinite(static_cast<double>(value))) return false;
+  return true;
+}
+
 }  // namespace detail
 
 /// Follows steps on the device: from the first one with a sum that is not finite on, no step changes anything, and how
@@ -67,15 +74,24 @@ class NonFiniteWatch {
   std::int64_t followed_ = 0;
 };
 
+/// The dotted name of the first parameter that holds an infinite number or none at all; empty where all are finite.
+/// Waits for the device for each of them.
+template <Module M>
+std::string first_non_finite_parameter(const M& model) {
+  std::string found;
+  for_each_parameter(model, [&](const std::string& name, const auto& x) {
+    if (found.empty() && !detail::all_finite(x)) found = name;
+  });
+  return found;
+}
+
 /// The first tensor that holds an infinite number or none at all, in words: a parameter, then the loss, then a
 /// gradient. Waits for the device for each of them.
 template <Module M, class A, class D>
 std::string first_non_finite(const M& model, const Tensor<A, D>& loss) {
   std::string parameter, gradient_of;
   const auto look = [](std::string& found, const std::string& name, const auto& x) {
-    if (!found.empty() || !x.defined()) return;
-    for (const auto value : x.to_vector())
-      if (!std::isfinite(static_cast<double>(value))) found = name;
+    if (found.empty() && x.defined() && !detail::all_finite(x)) found = name;
   };
   for_each_parameter(model, [&](const std::string& name, const auto& x) {
     look(parameter, name, x);

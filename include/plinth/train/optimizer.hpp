@@ -32,6 +32,8 @@ class Optimizer {
   using element = accumulator_t<T>;
   using device = D;
 
+  /// "adam", "adamw", "sgd"
+  const char* name() const { return name_; }
   /// Steps taken so far.
   std::int64_t steps() const { return steps_; }
   /// What steps() shall be, for an optimiser whose state is loaded. Throws ArgumentError when negative.

@@ -2,7 +2,9 @@
 // Stochastic gradient descent.
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <utility>
 
 #include <plinth/train/optimizer.hpp>
 
@@ -36,6 +38,13 @@ class Sgd : public detail::Optimizer<T, D, 1> {
       kernels<D>::sgd(queue<D>::current(), g.count(), settings, slot.group.rate_factor, step_values, g.data(),
                       slot.state[0].mutable_data(), slot.weight.mutable_data());
     });
+  }
+
+  /// Each setting's name and value; nesterov is 0 or 1.
+  std::array<std::pair<const char*, double>, 3> settings() const {
+    return {{{"momentum", settings_.momentum},
+             {"nesterov", settings_.nesterov ? 1 : 0},
+             {"weight_decay", settings_.weight_decay}}};
   }
 
  private:

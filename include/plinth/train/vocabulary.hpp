@@ -38,8 +38,9 @@ struct ByteVocabulary {
 /// The distinct characters (Unicode code points) of a text, in ascending order.
 class CharacterVocabulary {
  public:
-  /// Throws FormatError with the offset when the text is not UTF-8.
+  /// Throws ArgumentError when the text is empty, FormatError with the offset when it is not UTF-8.
   explicit CharacterVocabulary(std::string_view text) {
+    detail::require<ArgumentError>(!text.empty(), "character vocabulary: the text is empty");
     for (std::size_t at = 0; at < text.size();) characters_.push_back(next(text, at));
     std::sort(characters_.begin(), characters_.end());
     characters_.erase(std::unique(characters_.begin(), characters_.end()), characters_.end());
