@@ -103,6 +103,26 @@ TEST_CASE("an encoder-decoder writes the same with a cache as by its logits") {
   }
 }
 
+TEST_CASE("a cache that was emptied looks at the next source") {
+  const NoGradient no_gradient;
+  const EncoderDecoder<float> model(t5_shape(sizes));
+  const auto target = tokens(1, 4, 2);
+  const auto first = model.encode(tokens(1, 9, 1)), second = model.encode(tokens(1, 9, 3));
+  KeyValueCache<float> cache(1, 12);
+  model.hidden_states(target, first, &cache);
+  cache.truncate({0});
+  CHECK(model.hidden_states(target, second, &cache).to_vector() == model.hidden_states(target, second).to_vector());
+}
+
+TEST_CASE("what an encoder's queries may not see is no matter of the decoder's, but for padding") {
+  const NoGradient no_gradient;
+  const EncoderDecoder<float> model(t5_shape(sizes));
+  const auto target = tokens(2, 5, 2);
+  const auto memory = model.encode(tokens(2, 5, 1), {.causal = true, .rows = right_padding({5, 3})});
+  const Memory<float> padded = {memory.states, {.rows = right_padding({5, 3})}};
+  CHECK(model.hidden_states(target, memory).to_vector() == model.hidden_states(target, padded).to_vector());
+}
+
 TEST_CASE("an encoder-decoder writes the same before a padded source as before that source alone") {
   for (const auto& config : shapes()) {
     const EncoderDecoder<double> model(config);

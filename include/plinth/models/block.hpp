@@ -97,11 +97,11 @@ struct TransformerBlock {
     return norm_placement == NormPlacement::pre ? x + dropout(f(norm(x))) : norm(x + dropout(f(x)));
   }
 
-  /// Taken from the memory once for all tokens where there is a cache.
+  /// Where there is a cache, taken from the memory with the first tokens, once for all that follow.
   KeyValues<T, D> keys_and_values(const Memory<T, D>& memory, const SequenceContext<T, D>& context) const {
     if (!context.cache) return cross->attention.keys_and_values(memory.states);
     auto& kept = context.cache->memory(context.layer);
-    if (!kept.keys.defined()) kept = cross->attention.keys_and_values(memory.states);
+    if (!kept.keys.defined() || context.cache->longest() == 0) kept = cross->attention.keys_and_values(memory.states);
     return kept;
   }
 };

@@ -44,10 +44,10 @@ struct EncoderDecoder {
     return logits(hidden_states(target, encode(source, mask)));
   }
 
-  /// source (B, S) -> what the decoder looks at.
+  /// source (B, S) -> what the decoder looks at. The whole mask is the encoder's; the decoder sees what is no padding.
   Memory<T, D> encode(const Tensor<std::int32_t, D>& source, const AttentionMask<T, D>& mask = {}) const {
     const auto positions = detail::counted_positions<T, D>("encoder", config, source, nullptr);
-    return {encoder(input(source, positions), positions, mask), mask};
+    return {encoder(input(source, positions), positions, mask), {.rows = mask.rows}};
   }
 
   /// target (B, T), behind what the cache holds -> the decoder's hidden states (B, T, C). A probe is told of every
