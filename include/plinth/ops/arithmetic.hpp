@@ -143,7 +143,7 @@ struct DivideOp {
   }
 };
 
-/// Element by element, shapes broadcast as in PyTorch. Throw ShapeError naming both shapes.
+/// Element by element, shapes broadcast.  PyTorch: a + b, a - b, a * b, a / b. Throw ShapeError naming both shapes.
 /// @{
 template <Real T, class D>
 Tensor<T, D> operator+(const Tensor<T, D>& a, const Tensor<T, D>& b) {
@@ -163,7 +163,7 @@ Tensor<T, D> operator/(const Tensor<T, D>& a, const Tensor<T, D>& b) {
 }
 /// @}
 
-/// Every element with the same number, which has no gradient.
+/// Every element with the same number, which has no gradient, in the shape of x; -x is x times -1.
 /// @{
 template <Real T, class D>
 Tensor<T, D> operator*(const Tensor<T, D>& x, double factor) {
