@@ -98,6 +98,35 @@ TEST_CASE("a loss or gradient that is not finite stops the run and is named") {
   }
 }
 
+TEST_CASE("an exception between two looks leaves no step counted that changed nothing") {
+  struct Interrupted {};
+  const TrainerOptions options = {.steps = 9, .learning_rate = 0.1, .report_every = 100};
+  for (const std::int64_t bad : {3, 5, -1}) {
+    INFO("a loss that is no number in step " << bad << ", an exception in step 5");
+    Two<Cpu> model, good;
+    Trainer trainer(model, options), undisturbed(good, options);
+    Fault now{.step = bad, .offset = no_number};
+    const auto run = [&](std::int64_t interruption) {
+      const auto loss = loss_of(model, now);
+      trainer.fit([&](const MicroStep& at) {
+        if (at.step == interruption) throw Interrupted();
+        return loss(at);
+      });
+    };
+    CHECK_THROWS_AS(run(5), Interrupted);
+    const std::int64_t counted = bad == 3 ? 3 : 5;
+    CHECK(trainer.state().next_step == counted);
+    CHECK(trainer.optimizer().steps() == counted);
+    CHECK_THROWS_AS(run(counted), Interrupted);  // nothing more is taken back
+    CHECK(trainer.state().next_step == counted);
+    if (bad > 0) CHECK_THROWS_WITH(run(-1), Contains("step " + std::to_string(bad) + ": the loss is nan"));
+    now = {};
+    run(-1);
+    undisturbed.fit(loss_of(good, now));
+    CHECK(weights(model) == weights(good));
+  }
+}
+
 TEST_CASE("the first bad tensor is named") {
   Two<Cpu> model;
   const Tensor<double> good(Shape(), {1});

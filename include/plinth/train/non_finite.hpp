@@ -67,6 +67,11 @@ class NonFiniteWatch {
     followed_ = 0;
     return undone;
   }
+  /// Waits for the device, if steps were followed since the last look: how many of them changed nothing.
+  std::int64_t look() {
+    double ignored;
+    return followed_ > 0 ? look(taken_, taken_, ignored, ignored) : 0;
+  }
 
  private:
   Scalar finite_, taken_;  // 1 or 0; steps that changed something since the last look; undefined: 1 and 0

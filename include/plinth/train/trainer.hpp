@@ -116,26 +116,17 @@ class Trainer {
   /// which may return false to stop; a later fit goes on from there. No other step waits.
   /// Throws GradientError naming the parameters that the first backward did not reach, and NonFiniteError naming the
   /// first tensor that is infinite or no number. The weights are then those before the step in which it arose, which is
-  /// the next: steps after it, up to the one that looked, changed nothing on the device.
+  /// the next: steps after it, up to the one that looked, changed nothing on the device. Where anything else is thrown,
+  /// by the loss too, such steps are taken back as well: state() and the optimiser's steps() are always of the weights.
   template <class Loss, class Observer = detail::Unobserved>
     requires std::invocable<Loss&, const MicroStep&>
   void fit(Loss&& loss, Observer&& observer = {}) {
     clear_gradients(model_);
-    for (bool first = true; next_step_ < options_.steps; first = false) {
-      TrainingStep report = {next_step_, schedule_(next_step_), 0, 0};
-      const Scalar mean = backward_of_step(loss);
-      if (first) require_all_reached();
-      const Scalar norm = clip_gradient_norm(model_, options_.clip_norm);
-      watch_.follow(mean + norm, [&](const Scalar& finite) { optimizer_.step(report.learning_rate, finite); });
-      ++next_step_;
-      clear_gradients(model_);
-      if (next_step_ % options_.report_every != 0 && next_step_ != options_.steps) continue;
-      if (const std::int64_t undone = watch_.look(mean, norm, report.loss, report.gradient_norm)) explain(loss, undone);
-      if constexpr (std::same_as<decltype(observer(report)), bool>) {
-        if (!observer(report)) return;
-      } else {
-        observer(report);
-      }
+    try {
+      run(loss, observer);
+    } catch (...) {
+      take_back(watch_.look());  // the loss may throw between two looks
+      throw;
     }
   }
 
@@ -159,6 +150,29 @@ class Trainer {
   /// @}
 
  private:
+  template <class Loss, class Observer>
+  void run(Loss& loss, Observer& observer) {
+    for (bool first = true; next_step_ < options_.steps; first = false) {
+      TrainingStep report = {next_step_, schedule_(next_step_), 0, 0};
+      const Scalar mean = backward_of_step(loss);
+      if (first) require_all_reached();
+      const Scalar norm = clip_gradient_norm(model_, options_.clip_norm);
+      watch_.follow(mean + norm, [&](const Scalar& finite) { optimizer_.step(report.learning_rate, finite); });
+      ++next_step_;
+      clear_gradients(model_);
+      if (next_step_ % options_.report_every != 0 && next_step_ != options_.steps) continue;
+      if (const std::int64_t undone = watch_.look(mean, norm, report.loss, report.gradient_norm)) {
+        take_back(undone);
+        explain(loss);
+      }
+      if constexpr (std::same_as<decltype(observer(report)), bool>) {
+        if (!observer(report)) return;
+      } else {
+        observer(report);
+      }
+    }
+  }
+
   /// Gathers the gradients of the next step and returns its loss.
   template <class Loss>
   Scalar backward_of_step(Loss& loss) {
@@ -173,11 +187,15 @@ class Trainer {
     return mean;
   }
 
-  /// Takes back the steps that changed nothing, runs the first of them again to see what went wrong, and throws.
-  template <class Loss>
-  [[noreturn]] void explain(Loss& loss, std::int64_t undone) {
+  /// Takes back the last steps, which changed nothing.
+  void take_back(std::int64_t undone) {
     next_step_ -= undone;
     optimizer_.set_steps(optimizer_.steps() - undone);
+  }
+
+  /// Runs the next step, of which the watch knows that it changes nothing, to see what goes wrong, and throws.
+  template <class Loss>
+  [[noreturn]] void explain(Loss& loss) {
     const Scalar mean = backward_of_step(loss);
     const std::string what = first_non_finite(model_, mean);
     clear_gradients(model_);
