@@ -5,6 +5,7 @@
 #include <cmath>
 #include <string>
 #include <thread>
+#include <type_traits>
 #include <vector>
 
 #include <plinth/models/decoder.hpp>
@@ -72,6 +73,15 @@ struct Broken {
     f("forgotten", self.forgotten);
   }
 };
+
+/// The options say all that the schedule takes.
+template <class Schedule>
+constexpr bool made_from_options =
+    std::is_constructible_v<Trainer<Decoder<float>, AdamW<float>, Schedule>, Decoder<float>&, const TrainerOptions&>;
+
+static_assert(made_from_options<CosineSchedule> && made_from_options<LinearSchedule>);
+static_assert(!made_from_options<StableSchedule> && !made_from_options<ConstantSchedule> &&
+              !made_from_options<InverseSquareRootSchedule>);
 
 }  // namespace
 

@@ -72,8 +72,9 @@ class Trainer {
   using Scalar = Tensor<accumulator_t<T>, D>;  // of rank 0
 
  public:
-  /// With AdamW and a cosine with warm-up. Throws ArgumentError for options out of range.
+  /// With AdamW and a cosine with warm-up, or a LinearSchedule. Throws ArgumentError for options out of range.
   Trainer(M& model, const TrainerOptions& options)
+    requires std::same_as<Schedule, CosineSchedule> || std::same_as<Schedule, LinearSchedule>
       : Trainer(model, options, Optimizer(model, options.adamw),
                 Schedule{options.learning_rate, options.final_learning_rate, options.warmup_steps, options.steps}) {
     detail::require<ArgumentError>(options.learning_rate >= 0 && options.final_learning_rate >= 0,
