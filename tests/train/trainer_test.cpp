@@ -3,6 +3,7 @@
 #include <plinth/train/trainer.hpp>
 
 #include <cmath>
+#include <limits>
 #include <string>
 #include <thread>
 #include <type_traits>
@@ -171,8 +172,26 @@ TEST_CASE("the trainer refuses options out of range") {
   refuses("warmup_steps -1", [](auto& o) { o.warmup_steps = -1; });
   refuses("learning rates -0.1 and 0", [](auto& o) { o.learning_rate = -0.1; });
   refuses("learning rates", [](auto& o) { o.final_learning_rate = std::nan(""); });
-  refuses("clip_norm 0 is not positive", [](auto& o) { o.clip_norm = 0; });
+  refuses("clip_norm -1 must be finite and not negative; 0: no clipping", [](auto& o) { o.clip_norm = -1; });
+  refuses("clip_norm inf must be finite", [](auto& o) { o.clip_norm = std::numeric_limits<double>::infinity(); });
+  refuses("clip_norm", [](auto& o) { o.clip_norm = std::nan(""); });
   refuses("adamw: beta2 1 is out of range", [](auto& o) { o.adamw.beta2 = 1; });
+}
+
+TEST_CASE("a clip_norm of 0 leaves gradients as they are and reports their norm") {
+  const auto run = [](double clip_norm) {
+    Decoder<float> model(config);
+    std::vector<float> all;
+    // Plain descent: Adam would hide a factor that all gradients have in common.
+    Trainer(model, {.steps = 3, .batch = 2, .clip_norm = clip_norm}, Sgd(model), ConstantSchedule{0.1})
+        .fit(data(), [&](const TrainingStep& report) { all.push_back(static_cast<float>(report.gradient_norm)); });
+    const auto w = weights(model);
+    all.insert(all.end(), w.begin(), w.end());
+    return all;
+  };
+  CHECK(run(0).front() > 0.01f);
+  CHECK(run(0) == run(1e9));
+  CHECK(run(0) != run(0.01));
 }
 
 TEST_CASE("the trainer names parameters that no gradient reached") {

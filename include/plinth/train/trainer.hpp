@@ -2,6 +2,7 @@
 // The training loop as a convenience: everything it does is a public call.
 #pragma once
 
+#include <cmath>
 #include <concepts>
 #include <cstdint>
 #include <string>
@@ -28,7 +29,7 @@ struct TrainerOptions {
       final_learning_rate = 0;    ///< behind the last step
   std::int64_t warmup_steps = 0;  ///< before the peak
   AdamSettings adamw = {.beta1 = 0.9, .beta2 = 0.99, .epsilon = 1e-8, .weight_decay = 0.1};  ///< of AdamW
-  double clip_norm = 1.0;         ///< the most that the 2-norm of all gradients may be; infinity: no limit
+  double clip_norm = 1.0;         ///< the most that the 2-norm of all gradients may be; 0: no limit
   std::uint64_t seed = 1;         ///< of batches and dropout masks
   std::int64_t report_every = 1;  ///< steps from one wait for the device to the next
 };
@@ -97,7 +98,8 @@ class Trainer {
     positive("report_every", options.report_every);
     detail::require<ArgumentError>(options.context >= 0, "trainer: context is ", options.context,
                                    ", must not be negative");
-    detail::require<ArgumentError>(options.clip_norm > 0, "trainer: clip_norm ", options.clip_norm, " is not positive");
+    detail::require<ArgumentError>(options.clip_norm >= 0 && std::isfinite(options.clip_norm), "trainer: clip_norm ",
+                                   options.clip_norm, " must be finite and not negative; 0: no clipping");
   }
 
   /// Trains a language model: loss(at) is the cross-entropy of a batch of windows.
@@ -157,7 +159,8 @@ class Trainer {
       TrainingStep report = {next_step_, schedule_(next_step_), 0, 0};
       const Scalar mean = backward_of_step(loss);
       if (first) require_all_reached();
-      const Scalar norm = clip_gradient_norm(model_, options_.clip_norm);
+      const Scalar norm =
+          options_.clip_norm > 0 ? clip_gradient_norm(model_, options_.clip_norm) : gradient_norm(model_);
       watch_.follow(mean + norm, [&](const Scalar& finite) { optimizer_.step(report.learning_rate, finite); });
       ++next_step_;
       clear_gradients(model_);
