@@ -10,6 +10,7 @@
 #include <vector>
 
 #include <plinth/models/decoder.hpp>
+#include <plinth/ops/reduction.hpp>
 #include <plinth/train/sgd.hpp>
 
 #include "catch.hpp"
@@ -74,6 +75,30 @@ struct Broken {
     f("forgotten", self.forgotten);
   }
 };
+
+/// A model of a user's own whose dropouts nobody has told apart.
+struct TwoDropouts {
+  using element = float;
+  using device = Cpu;
+  Tensor<float> weight{{64}, std::vector<float>(64, 1)};
+  Dropout first{0.5}, second{0.5};
+
+  TwoDropouts() { require_gradient(weight); }
+  static void visit(auto& self, auto&& f) {
+    f("weight", self.weight);
+    f("first", self.first);
+    f("second", self.second);
+  }
+};
+
+template <class M>
+std::vector<std::uint32_t> dropout_sites(const M& model) {
+  std::vector<std::uint32_t> all;
+  walk("", model, [&](const std::string&, const auto& part) {
+    if constexpr (std::is_same_v<std::remove_cvref_t<decltype(part)>, Dropout>) all.push_back(part.site);
+  });
+  return all;
+}
 
 /// The options say all that the schedule takes.
 template <class Schedule>
@@ -192,6 +217,22 @@ TEST_CASE("a clip_norm of 0 leaves gradients as they are and reports their norm"
   CHECK(run(0).front() > 0.01f);
   CHECK(run(0) == run(1e9));
   CHECK(run(0) != run(0.01));
+}
+
+TEST_CASE("the trainer gives the dropouts of a model masks of their own") {
+  TwoDropouts model;
+  std::vector<float> first, second;
+  Trainer(model, {.steps = 1}).fit([&](const MicroStep&) {
+    first = model.first(model.weight).to_vector();
+    second = model.second(model.weight).to_vector();
+    return sum(model.weight);
+  });
+  CHECK(first != second);
+  Decoder<float> decoder(config);
+  const auto sites = dropout_sites(decoder);
+  REQUIRE(sites.size() > 1);
+  const Trainer trainer(decoder, {});
+  CHECK(dropout_sites(decoder) == sites);
 }
 
 TEST_CASE("the trainer names parameters that no gradient reached") {

@@ -2,14 +2,19 @@
 // The dropout layer. Its masks follow from its dotted name in the model, so it has no state.
 #pragma once
 
+#include <concepts>
 #include <cstdint>
+#include <string>
+#include <type_traits>
 
 #include <plinth/autograd/module.hpp>
 #include <plinth/ops/dropout.hpp>
 
 namespace plinth {
 
-/// Dropout with a probability; active inside a TrainingScope only.  PyTorch: nn.Dropout.
+/// Dropout with a probability; active inside a TrainingScope only. Layers of the same site draw the same masks: a part
+/// of a model, which visit names, gets its own from name_dropout_sites, which models of this library and a Trainer call.
+/// PyTorch: nn.Dropout.
 struct Dropout {
   double probability = 0;  ///< that an element becomes 0, in [0, 1]
   std::uint32_t site = 0;  ///< what its masks are drawn for, see name_dropout_sites

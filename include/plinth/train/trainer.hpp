@@ -8,6 +8,7 @@
 #include <string>
 #include <utility>
 
+#include <plinth/layers/dropout.hpp>
 #include <plinth/ops/arithmetic.hpp>
 #include <plinth/ops/cross_entropy.hpp>
 #include <plinth/train/adam.hpp>
@@ -18,8 +19,9 @@
 
 namespace plinth {
 
-/// How to train. `accumulation` micro-steps make a step; of a language model, `batch` windows of `context` tokens make
-/// a micro-step. The learning rates, warmup_steps and adamw are those of the default schedule and optimiser.
+/// How to train. `accumulation` micro-steps make a step, and each one's loss weighs the same in the step's mean, whatever
+/// number of tokens it is a mean over; of a language model, `batch` windows of `context` tokens make a micro-step. The
+/// learning rates, warmup_steps and adamw are those of the default schedule and optimiser.
 struct TrainerOptions {
   std::int64_t steps = 1000,      ///< updates of the weights
       batch = 16,                 ///< windows of a micro-step
@@ -86,7 +88,7 @@ class Trainer {
   }
 
   /// With any optimiser over the model's parameters and any schedule: a callable from the step, 0 first, to its rate.
-  /// Throws ArgumentError for options out of range.
+  /// The dropouts of the model get the sites of their dotted names. Throws ArgumentError for options out of range.
   Trainer(M& model, const TrainerOptions& options, Optimizer optimizer, Schedule schedule)
       : model_(model), options_(options), optimizer_(std::move(optimizer)), schedule_(std::move(schedule)) {
     const auto positive = [](const char* option, std::int64_t value) {
@@ -100,6 +102,7 @@ class Trainer {
                                    ", must not be negative");
     detail::require<ArgumentError>(options.clip_norm >= 0 && std::isfinite(options.clip_norm), "trainer: clip_norm ",
                                    options.clip_norm, " must be finite and not negative; 0: no clipping");
+    name_dropout_sites(model);
   }
 
   /// Trains a language model: loss(at) is the cross-entropy of a batch of windows.
