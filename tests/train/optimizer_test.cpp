@@ -222,16 +222,19 @@ TEST_CASE("a parameter with two names is stepped, clipped and counted once") {
 }
 
 TEST_CASE("optimisers refuse settings out of range") {
-  refuses_adam("adamw: beta1 1 is out of range", [](auto& s) { s.beta1 = 1; });
+  refuses_adam("adamw: beta1 1 must be in [0, 1)", [](auto& s) { s.beta1 = 1; });
   refuses_adam("beta1 -0.1", [](auto& s) { s.beta1 = -0.1; });
   refuses_adam("beta2 1.5", [](auto& s) { s.beta2 = 1.5; });
   refuses_adam("beta2", [](auto& s) { s.beta2 = std::numeric_limits<double>::quiet_NaN(); });
   refuses_adam("epsilon -1", [](auto& s) { s.epsilon = -1; });
+  refuses_adam("epsilon 0 must be positive, or weights without a gradient become 0 / 0", [](auto& s) { s.epsilon = 0; });
   refuses_adam("weight_decay -1", [](auto& s) { s.weight_decay = -1; });
   Model<double> model;
-  CHECK_THROWS_WITH(Sgd(model, {.momentum = 1}), "sgd: momentum 1 is out of range");
-  CHECK_THROWS_WITH(Sgd(model, {.weight_decay = -2}), "sgd: weight_decay -2 is out of range");
-  CHECK_THROWS_WITH(Sgd(model, {.nesterov = true}), "sgd: nesterov with momentum 0 is out of range");
+  CHECK_THROWS_WITH(Sgd(model, {.momentum = 1}), "sgd: momentum 1 must be in [0, 1)");
+  CHECK_THROWS_WITH(Sgd(model, {.weight_decay = -2}), "sgd: weight_decay -2 must be at least 0");
+  CHECK_THROWS_WITH(Sgd(model, {.nesterov = true}), "sgd: nesterov's momentum 0 must be above 0");
+  Model<float> single;
+  CHECK_THROWS_WITH(AdamW(single, {.epsilon = 1e-60}), Contains("epsilon 1e-60 must be positive"));  // 0 as a float
   Sgd optimizer(model);
   for (const double rate : {-0.1, std::numeric_limits<double>::infinity(), std::numeric_limits<double>::quiet_NaN()})
     CHECK_THROWS_AS(optimizer.step(rate), ArgumentError);

@@ -200,7 +200,7 @@ TEST_CASE("the trainer refuses options out of range") {
   refuses("clip_norm -1 must be finite and not negative; 0: no clipping", [](auto& o) { o.clip_norm = -1; });
   refuses("clip_norm inf must be finite", [](auto& o) { o.clip_norm = std::numeric_limits<double>::infinity(); });
   refuses("clip_norm", [](auto& o) { o.clip_norm = std::nan(""); });
-  refuses("adamw: beta2 1 is out of range", [](auto& o) { o.adamw.beta2 = 1; });
+  refuses("adamw: beta2 1 must be in [0, 1)", [](auto& o) { o.adamw.beta2 = 1; });
 }
 
 TEST_CASE("a clip_norm of 0 leaves gradients as they are and reports their norm") {

@@ -55,10 +55,12 @@ class Adam : public detail::Optimizer<T, D, 2> {
       : Base(name, model, {"first", "second"}, settings.weight_decay, true),
         settings_(settings),
         decoupled_(decoupled) {
-    this->require_range(settings.beta1 >= 0 && settings.beta1 < 1, "beta1", settings.beta1);
-    this->require_range(settings.beta2 >= 0 && settings.beta2 < 1, "beta2", settings.beta2);
-    this->require_range(settings.epsilon >= 0, "epsilon", settings.epsilon);
-    this->require_range(settings.weight_decay >= 0, "weight_decay", settings.weight_decay);
+    this->require_range(settings.beta1 >= 0 && settings.beta1 < 1, "beta1", settings.beta1, "in [0, 1)");
+    this->require_range(settings.beta2 >= 0 && settings.beta2 < 1, "beta2", settings.beta2, "in [0, 1)");
+    // Moments are 0 where all gradients were, as for a token that no batch held yet.
+    this->require_range(static_cast<typename Base::element>(settings.epsilon) > 0, "epsilon", settings.epsilon,
+                        "positive, or weights without a gradient become 0 / 0");
+    this->require_range(settings.weight_decay >= 0, "weight_decay", settings.weight_decay, "at least 0");
   }
 
  private:

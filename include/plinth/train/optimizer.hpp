@@ -86,8 +86,8 @@ class Optimizer {
     require<ArgumentError>(!slots_.empty(), name, ": the model has no parameters");
   }
 
-  void require_range(bool good, const char* setting, double value) const {
-    require<ArgumentError>(good, name_, ": ", setting, " ", value, " is out of range");
+  void require_range(bool good, const char* setting, double value, const char* wanted) const {
+    require<ArgumentError>(good, name_, ": ", setting, " ", value, " must be ", wanted);
   }
 
   /// Counts a step, sends its numbers to the device and calls update(slot, gradient, step values) for each parameter

@@ -23,9 +23,10 @@ class Sgd : public detail::Optimizer<T, D, 1> {
   template <Module M>
   explicit Sgd(M& model, const SgdSettings& settings = {})
       : Base("sgd", model, {"velocity"}, settings.weight_decay, settings.momentum != 0), settings_(settings) {
-    this->require_range(settings.momentum >= 0 && settings.momentum < 1, "momentum", settings.momentum);
-    this->require_range(!settings.nesterov || settings.momentum > 0, "nesterov with momentum", settings.momentum);
-    this->require_range(settings.weight_decay >= 0, "weight_decay", settings.weight_decay);
+    this->require_range(settings.momentum >= 0 && settings.momentum < 1, "momentum", settings.momentum, "in [0, 1)");
+    this->require_range(!settings.nesterov || settings.momentum > 0, "nesterov's momentum", settings.momentum,
+                        "above 0");
+    this->require_range(settings.weight_decay >= 0, "weight_decay", settings.weight_decay, "at least 0");
   }
 
   /// One update from the gathered gradients; parameters without one stay as they are. `proceed`, where defined, is a
