@@ -237,9 +237,9 @@ TEST_CASE("optimisers refuse settings out of range") {
   CHECK_THROWS_WITH(AdamW(single, {.epsilon = 1e-60}), Contains("epsilon 1e-60 must be positive"));  // 0 as a float
   Sgd optimizer(model);
   for (const double rate : {-0.1, std::numeric_limits<double>::infinity(), std::numeric_limits<double>::quiet_NaN()})
-    CHECK_THROWS_AS(optimizer.step(rate), ArgumentError);
+    CHECK_THROWS_WITH(optimizer.step(rate), Contains("must be finite and not negative"));
   CHECK(optimizer.steps() == 0);
   std::vector<double> memory(4);
   model.matrix = Tensor<double>::view_of(memory.data(), {2, 2}, {1, 2});
-  CHECK_THROWS_WITH(AdamW(model), "adamw: matrix has strides (1, 2)");
+  CHECK_THROWS_WITH(AdamW(model), "adamw: matrix has strides (1, 2); it must be dense in memory, as plinth::clone makes it");
 }

@@ -67,7 +67,9 @@ TEST_CASE("a batch is a function of seed, step and micro-step") {
 
 TEST_CASE("a sequence without a window of length + 1 is refused") {
   CHECK(counted(9).batch(1, 8, 1, 0).inputs.to_vector()[0] == 0);
-  CHECK_THROWS_WITH(counted(8).batch(2, 8, 1, 0), "token windows: 2 windows of 8 + 1 tokens from a sequence of 8");
+  CHECK_THROWS_WITH(counted(8).batch(2, 8, 1, 0),
+                    "token windows: 2 windows of 8 + 1 tokens from a sequence of 8; both numbers must be positive and "
+                    "the sequence at least one window long");
   CHECK_THROWS_AS(counted(0).batch(1, 1, 1, 0), ArgumentError);
   CHECK_THROWS_AS(counted(9).batch(0, 8, 1, 0), ArgumentError);
   CHECK_THROWS_AS(counted(9).batch(1, 0, 1, 0), ArgumentError);

@@ -100,7 +100,7 @@ template <class Block, class T, class D, class Step>
 Tensor<T, D> checkpoint_sequence(const std::vector<Block>& blocks, std::int64_t blocks_per_checkpoint, Tensor<T, D> x,
                                  const Step& step) {
   detail::require<ArgumentError>(blocks_per_checkpoint >= 0, "checkpoint_sequence: ", blocks_per_checkpoint,
-                                 " blocks per checkpoint");
+                                 " blocks per checkpoint; it must be at least 1, or 0 for no checkpoints");
   const auto count = static_cast<std::int64_t>(blocks.size());
   const auto through = [](const auto& some, std::int64_t first, const Step& one, Tensor<T, D> h) {
     for (const Block& block : some) h = one(block, first++, h);

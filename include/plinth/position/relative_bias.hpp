@@ -47,7 +47,7 @@ struct RelativeBias {
   /// Throws ArgumentError for buckets that hold no distance.
   RelativeBias(std::int64_t heads, const RelativeBuckets& wanted) : buckets(wanted) {
     const std::int64_t least = buckets.bidirectional ? 4 : 2;
-    detail::require<ArgumentError>(heads > 0, "relative bias: ", heads, " heads");
+    detail::require<ArgumentError>(heads > 0, "relative bias: ", heads, " heads; there must be at least 1");
     detail::require<ArgumentError>(buckets.count >= least && buckets.count % (least / 2) == 0,
                                    "relative bias: ", buckets.count, " buckets; there must be at least ", least,
                                    buckets.bidirectional ? ", an even number" : "");

@@ -38,7 +38,7 @@ class Optimizer {
   std::int64_t steps() const { return steps_; }
   /// What steps() shall be, for an optimiser whose state is loaded. Throws ArgumentError when negative.
   void set_steps(std::int64_t steps) {
-    require<ArgumentError>(steps >= 0, name_, ": ", steps, " steps");
+    require<ArgumentError>(steps >= 0, name_, ": ", steps, " steps; there cannot be fewer than 0");
     steps_ = steps;
   }
 
@@ -76,7 +76,8 @@ class Optimizer {
             bool has_state)
       : name_(name), state_names_(state_names), step_values_({4}) {
     for_each_distinct_parameter(model, [&](const std::string& parameter, Tensor<T, D>& weight) {
-      require<ArgumentError>(weight.contiguous(), name, ": ", parameter, " has strides ", weight.strides());
+      require<ArgumentError>(weight.contiguous(), name, ": ", parameter, " has strides ", weight.strides(),
+                             "; it must be dense in memory, as plinth::clone makes it");
       if (!node_of(weight)) require_gradient(weight, false);  // a slot to share, should it be trained later
       Slot slot{parameter, weight, {}, {1, weight.rank() < 2 ? 0 : weight_decay}};
       if (has_state)
@@ -94,7 +95,8 @@ class Optimizer {
   /// with a gradient. `proceed`, where defined, is a number on the device: 0 lets the step change nothing.
   template <class Update>
   void take_step(double rate, const Tensor<element, D>& proceed, double third, double fourth, const Update& update) {
-    require<ArgumentError>(rate >= 0 && std::isfinite(rate), name_, ": a learning rate of ", rate);
+    require<ArgumentError>(rate >= 0 && std::isfinite(rate), name_, ": a learning rate of ", rate,
+                           " must be finite and not negative");
     const element values[4] = {static_cast<element>(rate), 1, static_cast<element>(third),
                                static_cast<element>(fourth)};
     memory<D>::copy_from_host(step_values_.mutable_data(), values, sizeof values);

@@ -34,7 +34,8 @@ class TokenWindows {
                  std::int64_t micro_step = 0) const {
     const auto places = static_cast<std::int64_t>(tokens_.size()) - length;
     detail::require<ArgumentError>(rows > 0 && length > 0 && places > 0, "token windows: ", rows, " windows of ",
-                                   length, " + 1 tokens from a sequence of ", tokens_.size());
+                                   length, " + 1 tokens from a sequence of ", tokens_.size(),
+                                   "; both numbers must be positive and the sequence at least one window long");
     const RandomStream stream{seed, RandomPurpose::batch, static_cast<std::uint32_t>(micro_step)};
     std::vector<std::int32_t> inputs, targets;
     for (std::int64_t row = 0; row < rows; ++row) {
