@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cmath>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -28,6 +29,10 @@ namespace detail {
 /// and loads parameters saves and loads it; with steps() this is all there is to an optimiser's state.
 template <class T, class D, std::size_t N>
 class Optimizer {
+  static_assert(std::same_as<T, accumulator_t<T>>,
+                "a model is trained in float or double: 16 bits lose small updates. Train one of these and copy_state its "
+                "parameters into the 16-bit model.");
+
  public:
   using element = accumulator_t<T>;
   using device = D;
