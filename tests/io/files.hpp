@@ -1,29 +1,39 @@
 // SPDX-License-Identifier: MIT
-// What tests of files need: a folder of their own, whole files as strings, and a disk that is full.
+// What tests of files need: a folder of their own, and whole files as strings.
 #pragma once
 
-#include <sys/resource.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <csignal>
-#include <cstdlib>
+#include <cerrno>
+#include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <random>
 #include <string>
 #include <system_error>
 #include <vector>
+
+#include <plinth/io/file_calls.hpp>
 
 #include "catch.hpp"
 
 namespace files {
 
+/// Where a file that somebody has open cannot be replaced.
+#ifdef _WIN32
+inline constexpr bool on_windows = true;
+#else
+inline constexpr bool on_windows = false;
+#endif
+
 /// A new folder, gone with all that is in it when the test is over.
 class Folder {
  public:
-  Folder() : path_((std::filesystem::temp_directory_path() / "plinth_XXXXXX").string()) {
-    REQUIRE(::mkdtemp(path_.data()) != nullptr);
+  Folder() {
+    std::random_device random;
+    do path_ = (std::filesystem::temp_directory_path() / ("plinth_" + std::to_string(random()))).string();
+    while (!std::filesystem::create_directory(path_));
   }
   Folder(const Folder&) = delete;
   Folder& operator=(const Folder&) = delete;
@@ -58,32 +68,24 @@ inline void write(const std::filesystem::path& file, const std::string& bytes) {
   REQUIRE(stream);
 }
 
-/// While it lives, a limit of this process is lower.
-class Limit {
- public:
-  Limit(int resource, ::rlim_t value) : resource_(resource) {
-    REQUIRE(::getrlimit(resource_, &old_) == 0);
-    const ::rlimit lower{value, old_.rlim_max};
-    REQUIRE(::setrlimit(resource_, &lower) == 0);
-  }
-  Limit(const Limit&) = delete;
-  Limit& operator=(const Limit&) = delete;
-  ~Limit() { ::setrlimit(resource_, &old_); }
-
- private:
-  int resource_;
-  ::rlimit old_;
-};
-
-/// While it lives, no file can grow beyond `bytes`, as on a full disk.
+/// While it lives, this thread's files can take `bytes` more, and then the disk is full.
 class FullDisk {
  public:
-  explicit FullDisk(::rlim_t bytes) : handler_(std::signal(SIGXFSZ, SIG_IGN)), limit_(RLIMIT_FSIZE, bytes) {}
-  ~FullDisk() { std::signal(SIGXFSZ, handler_); }
+  explicit FullDisk(std::size_t bytes) {
+    left_ = bytes;
+    plinth::detail::file_calls.write = [](plinth::detail::FileHandle file, const void* data, std::size_t size) {
+      if (left_ == 0) return errno = ENOSPC, std::int64_t{-1};
+      size = std::min(size, left_);
+      left_ -= size;
+      return plinth::detail::system::write(file, data, size);
+    };
+  }
+  FullDisk(const FullDisk&) = delete;
+  FullDisk& operator=(const FullDisk&) = delete;
+  ~FullDisk() { plinth::detail::file_calls = {}; }
 
  private:
-  void (*handler_)(int);
-  Limit limit_;
+  static inline thread_local std::size_t left_ = 0;
 };
 
 }  // namespace files

@@ -121,8 +121,8 @@ TEST_CASE("what cannot be written leaves the old file and nothing else") {
   CHECK_THROWS_WITH(NamedTensor("a", Tensor<float>()), R"(safetensors: tensor "a" is undefined)");
   CHECK_THROWS_AS(NamedTensor("a", Shape{3}, std::span<const std::int32_t>(limits<std::int32_t>())), ShapeError);
   const files::FullDisk disk(50'000);
-  refuses<IoError>(folder, {{"a", Tensor<float>({4, 10'000})}}, "file.tmp: cannot write: File too large");
-  refuses<IoError>(folder, {{"a", transpose(Tensor<float>({4, 10'000}), 0, 1)}}, "cannot write: File too large");
+  refuses<IoError>(folder, {{"a", Tensor<float>({4, 10'000})}}, "file.tmp: cannot write: No space left on device");
+  refuses<IoError>(folder, {{"a", transpose(Tensor<float>({4, 10'000}), 0, 1)}}, "cannot write: No space left on device");
 }
 
 TEST_CASE("a file cannot be written where there is no folder for it") {

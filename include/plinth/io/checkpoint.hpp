@@ -120,7 +120,7 @@ class Checkpoint {
     all.update(manifest_.settings);
     for (const auto& [name, value] : all.items()) {
       const std::string saved = text(manifest_.settings, name), given = text(settings, name);
-      detail::require<ArgumentError>(saved == given, folder_.string(), ": ", detail::Quoted{name}, " is ", saved,
+      detail::require<ArgumentError>(saved == given, detail::text_of(folder_), ": ", detail::Quoted{name}, " is ", saved,
                                      " in the checkpoint but ", given, " here");
     }
   }
@@ -146,7 +146,7 @@ inline FoundCheckpoint latest_checkpoint(const std::filesystem::path& folder) {
     try {
       Checkpoint checkpoint(path);
       const std::int64_t saved = checkpoint.state().next_step;
-      detail::require<FormatError>(saved == step, path.string(), ": its manifest says step ", saved);
+      detail::require<FormatError>(saved == step, detail::text_of(path), ": its manifest says step ", saved);
       found.checkpoint = std::move(checkpoint);
       return found;
     } catch (const Error& error) {

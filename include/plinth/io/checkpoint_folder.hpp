@@ -41,7 +41,7 @@ inline std::vector<std::string> names_in(const std::filesystem::path& folder) {
   std::error_code error;
   std::filesystem::directory_iterator entry(folder, error);
   for (; !error && entry != std::filesystem::directory_iterator(); entry.increment(error))
-    names.push_back(entry->path().filename().string());
+    names.push_back(text_of(entry->path().filename()));
   if (error) throw_io_error(folder, "list", error.value());
   return names;
 }
@@ -58,20 +58,19 @@ inline std::vector<std::int64_t> checkpoint_steps(const std::filesystem::path& f
 /// Removes a folder of files; where the name belongs to something else, that and not what it may point to. Throws
 /// IoError.
 inline void remove_folder(const std::filesystem::path& folder) {
-  std::error_code unknown;
-  if (std::filesystem::symlink_status(folder, unknown).type() != std::filesystem::file_type::directory) {
-    if (file_calls.unlink(folder.c_str()) != 0) throw_io_error(folder, "remove");
+  if (!system::is_folder(folder)) {
+    if (file_calls.remove_file(folder) != 0) throw_io_error(folder, "remove");
     return;
   }
   for (const std::string& name : names_in(folder))
-    if (file_calls.unlink((folder / name).c_str()) != 0) throw_io_error(folder / name, "remove");
-  if (file_calls.rmdir(folder.c_str()) != 0) throw_io_error(folder, "remove");
+    if (file_calls.remove_file(folder / name) != 0) throw_io_error(folder / name, "remove");
+  if (file_calls.remove_empty_folder(folder) != 0) throw_io_error(folder, "remove");
 }
 
 /// Removes a checkpoint; killed in between, it leaves an unfinished one, never a torn one. Throws IoError.
 inline void remove_checkpoint(const std::filesystem::path& checkpoint) {
-  const std::filesystem::path condemned = checkpoint.string() + std::string(unfinished);
-  if (file_calls.rename(checkpoint.c_str(), condemned.c_str()) != 0) throw_io_error(checkpoint, "remove");
+  const auto condemned = with_suffix(checkpoint, unfinished);
+  if (file_calls.rename(checkpoint, condemned) != 0) throw_io_error(checkpoint, "remove");
   remove_folder(condemned);
 }
 
@@ -80,8 +79,8 @@ class NewFolder {
  public:
   /// Throws IoError.
   explicit NewFolder(const std::filesystem::path& folder)
-      : path_(folder), temporary_(folder.string() + std::string(unfinished)) {
-    if (file_calls.mkdir(temporary_.c_str(), 0777) != 0) throw_io_error(temporary_, "make");
+      : path_(folder), temporary_(with_suffix(folder, unfinished)) {
+    if (file_calls.make_folder(temporary_) != 0) throw_io_error(temporary_, "make");
   }
   NewFolder(const NewFolder&) = delete;
   NewFolder& operator=(const NewFolder&) = delete;
@@ -99,7 +98,7 @@ class NewFolder {
   /// Takes the name. Throws IoError; then the name is free, unless the folder around alone could not be flushed.
   void commit() {
     flush_folder(temporary_);
-    if (file_calls.rename(temporary_.c_str(), path_.c_str()) != 0) throw_io_error(path_, "name");
+    if (file_calls.rename(temporary_, path_) != 0) throw_io_error(path_, "name");
     named_ = true;
     flush_folder(path_.parent_path());
   }
@@ -115,24 +114,20 @@ class FolderLock {
  public:
   /// Throws IoError when it cannot be made or opened, or somebody else is saving there.
   explicit FolderLock(const std::filesystem::path& folder) {
-    if (file_calls.mkdir(folder.c_str(), 0777) != 0 && errno != EEXIST) throw_io_error(folder, "make");
+    if (file_calls.make_folder(folder) != 0 && errno != EEXIST) throw_io_error(folder, "make");
     flush_folder(folder.parent_path());  // also where it is there: whoever made it may have died before this
-    opened_ = Descriptor(
-        uninterrupted([&] { return file_calls.open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0); }));
-    if (opened_.number() < 0) throw_io_error(folder, "open");
-    if (uninterrupted([&] { return file_calls.flock(opened_.number(), LOCK_EX | LOCK_NB); }) != 0 &&
-        errno == EWOULDBLOCK)
-      throw_io_error(folder, "lock, somebody else is saving there");
+    lock_ = OpenFile(uninterrupted([&] { return file_calls.lock_folder(folder); }));
+    if (!lock_) throw_io_error(folder, errno == EAGAIN ? "lock, somebody else is saving there" : "open");
   }
 
  private:
-  Descriptor opened_;
+  OpenFile lock_;
 };
 
 /// Writes a new file, to the disk, and returns what it became. `content(sink)` hands over its bytes. Throws IoError.
 template <class Content>
 FileRecord write_new_file(const std::filesystem::path& file, const Content& content) {
-  OutputFile output(file, O_EXCL);
+  OutputFile output(file, true);
   Sha256 hash;
   std::uint64_t size = 0;
   content([&](std::span<const std::byte> bytes) {
@@ -148,7 +143,7 @@ FileRecord write_new_file(const std::filesystem::path& file, const Content& cont
 /// Throws FormatError when a file is not what its record says, IoError when it cannot be read.
 inline void verify_file(const std::filesystem::path& file, const FileRecord& record) {
   const InputFile input(file);
-  require<FormatError>(input.size() == record.bytes, file.string(), ": has ", input.size(), " bytes, must have ",
+  require<FormatError>(input.size() == record.bytes, text_of(file), ": has ", input.size(), " bytes, must have ",
                        record.bytes);
   Sha256 hash;
   std::vector<std::byte> part(1 << 20);
@@ -157,7 +152,7 @@ inline void verify_file(const std::filesystem::path& file, const FileRecord& rec
     input.read(at, part);
     hash.add(part);
   }
-  require<FormatError>(hash.digest() == record.sha256, file.string(), ": its content is not what its sha256 says");
+  require<FormatError>(hash.digest() == record.sha256, text_of(file), ": its content is not what its sha256 says");
 }
 
 /// The manifest of a checkpoint, all of whose files are what it says. Throws FormatError or IoError naming the file.
@@ -171,7 +166,7 @@ inline CheckpointManifest verified_manifest(const std::filesystem::path& checkpo
     input.read(0, std::as_writable_bytes(std::span(text)));
     manifest = parse_checkpoint_manifest(text);
   } catch (const FormatError& error) {
-    throw FormatError(input.path().string() + ": " + error.what());
+    throw FormatError(text_of(input.path()) + ": " + error.what());
   }
   for (std::size_t i = 0; i < checkpoint_files.size(); ++i)
     verify_file(checkpoint / checkpoint_files[i], manifest.files[i]);
@@ -198,7 +193,7 @@ inline std::filesystem::path write_checkpoint(const std::filesystem::path& folde
   const std::string own_name = checkpoint_name(manifest.next_step);
   const std::filesystem::path checkpoint = folder / own_name;
   if (std::ranges::find(names, own_name) != names.end()) {
-    require<ArgumentError>(!whole(checkpoint), checkpoint.string(), ": is a checkpoint already, not to be overwritten");
+    require<ArgumentError>(!whole(checkpoint), text_of(checkpoint), ": is a checkpoint already, not to be overwritten");
     remove_checkpoint(checkpoint);
   }
 

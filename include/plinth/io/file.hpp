@@ -6,30 +6,37 @@
 #include <cstdint>
 #include <filesystem>
 #include <span>
-#include <string>
+#include <string_view>
+#include <system_error>
 #include <utility>
 
 #include <plinth/io/file_calls.hpp>
 
 namespace plinth::detail {
 
-/// Owns a file descriptor.
-class Descriptor {
+/// A path with something added to its last name.
+inline std::filesystem::path with_suffix(std::filesystem::path path, std::string_view suffix) { return path += suffix; }
+
+/// Owns what the system has opened.
+class OpenFile {
  public:
-  explicit Descriptor(int number = -1) : number_(number) {}
-  Descriptor(Descriptor&& other) noexcept : number_(std::exchange(other.number_, -1)) {}
-  Descriptor& operator=(Descriptor&& other) noexcept {
-    std::swap(number_, other.number_);
+  explicit OpenFile(FileHandle handle = no_file) : handle_(handle) {}
+  OpenFile(OpenFile&& other) noexcept : handle_(std::exchange(other.handle_, no_file)) {}
+  OpenFile& operator=(OpenFile&& other) noexcept {
+    std::swap(handle_, other.handle_);
     return *this;
   }
-  ~Descriptor() { close(); }
+  ~OpenFile() { close(); }
 
-  int number() const { return number_; }
+  explicit operator bool() const { return handle_ != no_file; }
+  FileHandle handle() const { return handle_; }
   /// Whether the system reported no error, such as a late one of a network disk. A signal is none: it is closed.
-  bool close() { return number_ < 0 || file_calls.close(std::exchange(number_, -1)) == 0 || errno == EINTR; }
+  bool close() {
+    return handle_ == no_file || file_calls.close(std::exchange(handle_, no_file)) == 0 || errno == EINTR;
+  }
 
  private:
-  int number_;
+  FileHandle handle_;
 };
 
 /// A regular file open for reading. Its const functions may be called by several threads at once.
@@ -37,13 +44,12 @@ class InputFile {
  public:
   /// Throws IoError when it cannot be opened or is no regular file.
   explicit InputFile(const std::filesystem::path& file) : path_(file) {
-    // O_NONBLOCK: opening a pipe must not wait for its writer.
-    file_ = Descriptor(uninterrupted([&] { return ::open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK); }));
-    if (file_.number() < 0) throw_io_error(path_, "open");
-    struct ::stat status;
-    if (::fstat(file_.number(), &status) != 0) throw_io_error(path_, "read its size");
-    require<IoError>(S_ISREG(status.st_mode), path_.string(), ": is not a regular file");
-    size_ = static_cast<std::uint64_t>(status.st_size);
+    file_ = OpenFile(uninterrupted([&] { return system::open(path_); }));
+    if (!file_) throw_io_error(path_, "open");
+    FileStatus status;
+    if (system::status(file_.handle(), status) != 0) throw_io_error(path_, "read its size");
+    require<IoError>(status.regular, text_of(path_), ": is not a regular file");
+    size_ = status.bytes;
   }
 
   const std::filesystem::path& path() const { return path_; }
@@ -53,10 +59,10 @@ class InputFile {
   /// Fills `bytes` from what stands at the offset. Throws IoError, also when the file ends before.
   void read(std::uint64_t offset, std::span<std::byte> bytes) const {
     while (!bytes.empty()) {
-      const auto count = uninterrupted(
-          [&] { return ::pread(file_.number(), bytes.data(), bytes.size(), static_cast<::off_t>(offset)); });
+      const auto count =
+          uninterrupted([&] { return system::read(file_.handle(), offset, bytes.data(), bytes.size()); });
       if (count < 0) throw_io_error(path_, "read");
-      require<IoError>(count > 0, path_.string(), ": ends at offset ", offset, ", ", bytes.size(), " bytes too early");
+      require<IoError>(count > 0, text_of(path_), ": ends at offset ", offset, ", ", bytes.size(), " bytes too early");
       offset += static_cast<std::uint64_t>(count);
       bytes = bytes.subspan(static_cast<std::size_t>(count));
     }
@@ -64,25 +70,26 @@ class InputFile {
 
  private:
   std::filesystem::path path_;
-  Descriptor file_;
+  OpenFile file_;
   std::uint64_t size_ = 0;
 };
 
 /// A file open for writing.
 class OutputFile {
  public:
+  static constexpr const char* locked = "lock, somebody else is writing it";
+
   OutputFile() = default;
-  /// `flags` are those of open(2) beside O_WRONLY and O_CREAT. Throws IoError when it cannot be created.
-  OutputFile(const std::filesystem::path& file, int flags) : path_(file) {
-    const int all = O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | flags;
-    file_ = Descriptor(uninterrupted([&] { return file_calls.open(path_.c_str(), all, 0666); }));
-    if (file_.number() < 0) throw_io_error(path_, "create");
+  /// Keeps what a file already holds, or insists that there is none. Throws IoError when it cannot be created.
+  OutputFile(const std::filesystem::path& file, bool only_new) : path_(file) {
+    file_ = OpenFile(uninterrupted([&] { return file_calls.create(path_, only_new); }));
+    if (!file_) throw_io_error(path_, errno == EAGAIN ? locked : "create");
   }
 
   /// Appends. Throws IoError, as when the disk is full.
   void write(std::span<const std::byte> bytes) {
     while (!bytes.empty()) {
-      const auto count = uninterrupted([&] { return file_calls.write(file_.number(), bytes.data(), bytes.size()); });
+      const auto count = uninterrupted([&] { return file_calls.write(file_.handle(), bytes.data(), bytes.size()); });
       if (count < 0) throw_io_error(path_, "write");
       bytes = bytes.subspan(static_cast<std::size_t>(count));
     }
@@ -90,27 +97,23 @@ class OutputFile {
 
   /// Everything written is on the disk when this returns. Throws IoError.
   void flush() {
-    if (uninterrupted([&] { return file_calls.fsync(file_.number()); }) != 0) throw_io_error(path_, "flush to disk");
+    if (uninterrupted([&] { return file_calls.flush(file_.handle()); }) != 0) throw_io_error(path_, "flush to disk");
   }
   /// Throws IoError.
   void close() {
     if (!file_.close()) throw_io_error(path_, "close");
   }
-  /// The descriptor's number, -1 when it is closed.
-  int number() const { return file_.number(); }
+  /// What is open, no_file when it is closed.
+  FileHandle handle() const { return file_.handle(); }
 
  private:
   std::filesystem::path path_;
-  Descriptor file_;
+  OpenFile file_;
 };
 
 /// Makes what was created, renamed or removed in a folder outlast a loss of power. Throws IoError.
 inline void flush_folder(const std::filesystem::path& folder) {
-  const char* name = folder.empty() ? "." : folder.c_str();
-  Descriptor opened(uninterrupted([&] { return file_calls.open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0); }));
-  if (opened.number() < 0) throw_io_error(name, "open");
-  if (uninterrupted([&] { return file_calls.fsync(opened.number()); }) != 0) throw_io_error(name, "flush to disk");
-  if (!opened.close()) throw_io_error(name, "close");
+  if (uninterrupted([&] { return file_calls.flush_folder(folder); }) != 0) throw_io_error(folder, "flush to disk");
 }
 
 /// A file that takes its name only when it is complete and on the disk: until commit() the name keeps what it had, also
@@ -119,16 +122,16 @@ inline void flush_folder(const std::filesystem::path& folder) {
 class FileReplacement {
  public:
   /// Throws IoError, also where the name belongs to a folder, a device or the like: /dev/null is not to be replaced.
-  explicit FileReplacement(const std::filesystem::path& file) : path_(file), temporary_(file.string() + ".tmp") {
-    struct ::stat old;
-    require<IoError>(::stat(path_.c_str(), &old) != 0 || S_ISREG(old.st_mode), path_.string(), ": is not a regular file");
+  explicit FileReplacement(const std::filesystem::path& file) : path_(file), temporary_(with_suffix(file, ".tmp")) {
+    std::error_code unknown;
+    const auto old = std::filesystem::status(path_, unknown);
+    require<IoError>(!std::filesystem::exists(old) || is_regular_file(old), text_of(path_), ": is not a regular file");
     do {
-      file_ = OutputFile(temporary_, 0);
-      if (uninterrupted([&] { return file_calls.flock(file_.number(), LOCK_EX | LOCK_NB); }) != 0 &&
-          errno == EWOULDBLOCK)
-        throw_io_error(temporary_, "lock, somebody else is writing it");
-    } while (!still_named());
-    if (uninterrupted([&] { return file_calls.ftruncate(file_.number(), 0); }) != 0) {
+      file_ = OutputFile(temporary_, false);
+      if (uninterrupted([&] { return file_calls.lock(file_.handle()); }) != 0 && errno == EAGAIN)
+        throw_io_error(temporary_, OutputFile::locked);
+    } while (!system::names(temporary_, file_.handle()));
+    if (uninterrupted([&] { return file_calls.empty(file_.handle()); }) != 0) {
       const int error = errno;
       discard();
       throw_io_error(temporary_, "empty", error);
@@ -137,7 +140,7 @@ class FileReplacement {
   FileReplacement(const FileReplacement&) = delete;
   FileReplacement& operator=(const FileReplacement&) = delete;
   ~FileReplacement() {
-    if (file_.number() >= 0) discard();
+    if (file_.handle() != no_file) discard();
   }
 
   /// Appends. Throws IoError, as when the disk is full.
@@ -147,20 +150,14 @@ class FileReplacement {
   void commit() {
     file_.flush();
     // Still open, so that nobody else gets the lock before the temporary name is free.
-    if (file_calls.rename(temporary_.c_str(), path_.c_str()) != 0) throw_io_error(path_, "replace");
+    if (file_calls.rename(temporary_, path_) != 0) throw_io_error(path_, "replace");
     file_.close();
     flush_folder(path_.parent_path());
   }
 
  private:
-  /// Whether the temporary name still means the file that was locked, not one that was renamed in between.
-  bool still_named() const {
-    struct ::stat ours, named;
-    return ::fstat(file_.number(), &ours) == 0 && ::stat(temporary_.c_str(), &named) == 0 &&
-           ours.st_dev == named.st_dev && ours.st_ino == named.st_ino;
-  }
   void discard() {
-    file_calls.unlink(temporary_.c_str());
+    file_calls.remove_file(temporary_);
     file_ = OutputFile();
   }
 

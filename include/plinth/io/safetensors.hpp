@@ -142,7 +142,7 @@ std::string misfits(const SafetensorsFile& file, const M& model) {
 template <Module M>
 std::vector<std::function<void()>> parameter_copies(const SafetensorsFile& file, M& model) {
   const std::string list = misfits(file, model);
-  require<FormatError>(list.empty(), file.path().string(), " does not hold this model's parameters:", list);
+  require<FormatError>(list.empty(), text_of(file.path()), " does not hold this model's parameters:", list);
 
   std::vector<std::function<void()>> copies;
   std::map<const void*, std::string> first_names;  // by memory
@@ -157,7 +157,7 @@ std::vector<std::function<void()>> parameter_copies(const SafetensorsFile& file,
     } else {
       const auto others = file.read<typename X::element>(known->second);
       require<FormatError>(std::ranges::equal(std::as_bytes(std::span(values)), std::as_bytes(std::span(others))),
-                           file.path().string(), ": ", known->second, " and ", name,
+                           text_of(file.path()), ": ", known->second, " and ", name,
                            " share their memory in the model but differ in the file");
     }
   });

@@ -33,7 +33,7 @@ class SafetensorsFile {
     try {
       read_header();
     } catch (const FormatError& error) {
-      throw FormatError(file.string() + ": header: " + error.what());
+      throw FormatError(detail::text_of(file) + ": header: " + error.what());
     }
     for (std::size_t i = 0; i < header_.tensors.size(); ++i) places_.emplace(header_.tensors[i].name, i);
   }
@@ -58,7 +58,7 @@ class SafetensorsFile {
   Shape shape(std::string_view name) const {
     Shape result;
     for (const std::uint64_t size : entry(name).shape) {
-      detail::require<ShapeError>(result.rank() < max_rank && size >> 48 == 0, path().string(), ": tensor ",
+      detail::require<ShapeError>(result.rank() < max_rank && size >> 48 == 0, detail::text_of(path()), ": tensor ",
                                   detail::Quoted{name}, " has more than ", max_rank, " axes or one of 2^48 elements");
       result.push_back(static_cast<std::int64_t>(size));
     }
@@ -76,7 +76,7 @@ class SafetensorsFile {
     try {
       result.resize(static_cast<std::size_t>(detail::element_count(tensor)));
     } catch (const std::exception&) {  // bad_alloc or length_error
-      throw MemoryError(detail::join(path().string(), ": no memory for tensor ", detail::Quoted{name}));
+      throw MemoryError(detail::join(detail::text_of(path()), ": no memory for tensor ", detail::Quoted{name}));
     }
     const bool known =
         detail::with_stored_type(tensor.type, [&]<class Stored>(Stored) { convert<Stored>(tensor, std::span(result)); });
@@ -103,14 +103,14 @@ class SafetensorsFile {
 
   const detail::SafetensorsEntry& entry(std::string_view name) const {
     const auto place = places_.find(name);
-    detail::require<ArgumentError>(place != places_.end(), path().string(), ": there is no tensor ",
+    detail::require<ArgumentError>(place != places_.end(), detail::text_of(path()), ": there is no tensor ",
                                    detail::Quoted{name});
     return header_.tensors[place->second];
   }
 
   template <class... Parts>
   [[noreturn]] void fail(const detail::SafetensorsEntry& tensor, const Parts&... what) const {
-    throw FormatError(detail::join(path().string(), ": tensor ", detail::Quoted{tensor.name}, " of type ",
+    throw FormatError(detail::join(detail::text_of(path()), ": tensor ", detail::Quoted{tensor.name}, " of type ",
                                    detail::info(tensor.type).name, ' ', what...));
   }
 

@@ -79,10 +79,10 @@ struct VisibleKeys {
   /// rows (B, 3) holds place, begin and end of each batch row b; null: keys - queries, 0 and keys.
   PLINTH_HD VisibleKeys(const AttentionShape& s, const std::int32_t* rows, std::int64_t b)
       : begin(rows ? rows[3 * b + 1] : 0), end(rows ? rows[3 * b + 2] : s.keys) {
-    constexpr std::int64_t far = std::int64_t{1} << 62;
+    constexpr std::int64_t unlimited = std::int64_t{1} << 62;
     const std::int64_t next = (rows ? rows[3 * b] : s.keys - s.queries) + 1;
-    window_begin = s.causal && s.window > 0 ? next - s.window : -far;
-    causal_end = s.causal ? next : far;
+    window_begin = s.causal && s.window > 0 ? next - s.window : -unlimited;
+    causal_end = s.causal ? next : unlimited;
   }
 
   /// The first key that query i sees.
