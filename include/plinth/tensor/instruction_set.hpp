@@ -18,11 +18,25 @@ enum class InstructionSet {
 
 namespace detail {
 
-/// The widest set this processor has.
+#if defined(_WIN32) && defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
+/// Whether a program may keep wide vectors on its stack. There g++ for Windows moves them as if it were aligned for
+/// them, which it is not (GCC bug 54412), unless the assembler has -muse-unaligned-vector-move; plinth's CMake target
+/// says so. Whether it has shows in how it writes such a move.
+inline bool wide_vectors_work() {
+  const unsigned char* move;
+  asm("jmp 1f\n0: vmovaps %%ymm0, (%%rax)\n1: leaq 0b(%%rip), %0" : "=r"(move));
+  return move[2] == 0x11;  // as vmovups
+}
+#else
+constexpr bool wide_vectors_work() { return true; }
+#endif
+
+/// The widest set this processor has and this program may use.
 inline InstructionSet widest_instruction_set() {
 #if defined(__x86_64__) && defined(__GNUC__)
   __builtin_cpu_init();
-  if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) return InstructionSet::baseline;
+  if (!wide_vectors_work() || !__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma"))
+    return InstructionSet::baseline;
   const bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
                       __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq");
   return avx512 ? InstructionSet::avx512 : InstructionSet::avx2;
@@ -38,12 +52,12 @@ inline InstructionSet wished_instruction_set(InstructionSet widest, const char* 
   for (int set = 0; set <= static_cast<int>(widest); ++set)
     if (names[set] == wish) return InstructionSet(set);
   fail<ArgumentError>("PLINTH_INSTRUCTION_SET is \"", wish, "\", but must be baseline, avx2 or avx512 and at most ",
-                      names[static_cast<int>(widest)], ", the widest this processor has");
+                      names[static_cast<int>(widest)], ", the widest that works here");
 }
 
 }  // namespace detail
 
-/// The set in use: the widest this processor has, or a narrower one named by the environment variable
+/// The set in use: the widest that works, or a narrower one named by the environment variable
 /// PLINTH_INSTRUCTION_SET (baseline, avx2, avx512). Throws ArgumentError when it names no set of this processor.
 inline InstructionSet instruction_set() {
   static const InstructionSet chosen =
