@@ -2,9 +2,6 @@
 // How far a training run is, on one line that is drawn again and again, or on a line now and then where it cannot be.
 #pragma once
 
-#include <sys/ioctl.h>
-#include <unistd.h>
-
 #include <chrono>
 #include <cmath>
 #include <cstdint>
@@ -13,6 +10,8 @@
 #include <cstring>
 #include <string>
 #include <vector>
+
+#include "terminal.hpp"
 
 /// Shows the state of a run on a stream. On a terminal it redraws one line, in colour unless NO_COLOR is set and not
 /// empty (no-color.org); elsewhere, and where TERM is dumb, it writes a plain line every twentieth of the steps.
@@ -27,7 +26,7 @@ class ProgressLine {
   explicit ProgressLine(std::int64_t total_steps, std::FILE* stream = stderr, std::int64_t steps_before = 0)
       : total_(total_steps), before_(steps_before), stream_(stream) {
     const char *terminal = std::getenv("TERM"), *no_colour = std::getenv("NO_COLOR");
-    redraws_ = ::isatty(::fileno(stream)) == 1 && !(terminal && std::strcmp(terminal, "dumb") == 0);
+    redraws_ = is_terminal(stream) && !(terminal && std::strcmp(terminal, "dumb") == 0);
     coloured_ = redraws_ && !(no_colour && *no_colour);
   }
   ProgressLine(const ProgressLine&) = delete;
@@ -97,9 +96,7 @@ class ProgressLine {
 
   /// Draws over the line as many fields as the terminal is wide, and blanks over the rest of what stood there.
   void redraw(const std::vector<std::string>& fields) {
-    ::winsize size{};
-    const bool known = ::ioctl(::fileno(stream_), TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
-    const std::size_t columns = known ? size.ws_col : 80;
+    const std::size_t columns = terminal_columns(stream_);
     std::string line;
     std::size_t width = 0;
     for (std::size_t i = 0; i < fields.size(); ++i) {

@@ -2,17 +2,17 @@
 // What a run leaves behind while it trains: a line of JSON for each step, and the curves of the picture.
 #pragma once
 
-#include <unistd.h>
-
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
 #include <memory>
 #include <numbers>
 #include <optional>
 #include <string>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -41,9 +41,11 @@ class RunLog {
   explicit RunLog(std::string file, std::int64_t steps_done = 0) : name_(std::move(file)) {
     if (steps_done > 0) {
       const std::size_t kept = read(plinth::read_text(name_), steps_done);
-      if (::truncate(name_.c_str(), static_cast<::off_t>(kept)) != 0) fail();
+      std::error_code error;
+      std::filesystem::resize_file(name_, kept, error);
+      if (error) fail(error.message());
     }
-    file_.reset(std::fopen(name_.c_str(), steps_done > 0 ? "a" : "w"));
+    file_.reset(std::fopen(name_.c_str(), steps_done > 0 ? "ab" : "wb"));
     if (!file_) fail();
   }
 
@@ -94,7 +96,9 @@ class RunLog {
     return kept;
   }
 
-  [[noreturn]] void fail() const { throw plinth::IoError(name_ + ": cannot be written: " + std::strerror(errno)); }
+  [[noreturn]] void fail(const std::string& why = std::strerror(errno)) const {
+    throw plinth::IoError(name_ + ": cannot be written: " + why);
+  }
 
   std::string name_;
   std::unique_ptr<std::FILE, int (*)(std::FILE*)> file_{nullptr, std::fclose};
