@@ -2,7 +2,7 @@
 // kill -9 at random moments of a training run that saves after every step: the newest checkpoint always loads, none is
 // torn, nothing stays behind, and in the end the run is, bit for bit, one that was never killed.
 //
-// Usage: kill_test [KILLS]; it starts itself as "kill_test train FOLDER UNTIL_STEP SAVE_EVERY".
+// Usage: kill_test KILLS PROGRAM...; it starts itself as "PROGRAM... train FOLDER UNTIL_STEP SAVE_EVERY".
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -56,13 +56,18 @@ void train(const fs::path& folder, std::int64_t until, std::int64_t save_every) 
   });
 }
 
+using Program = std::vector<std::string>;
+
 /// This program, as another process that trains.
-::pid_t started(const char* program, const fs::path& folder, std::int64_t until, std::int64_t save_every) {
+::pid_t started(Program program, const fs::path& folder, std::int64_t until, std::int64_t save_every) {
+  program.insert(program.end(), {"train", folder.string(), std::to_string(until), std::to_string(save_every)});
+  std::vector<char*> arguments;
+  for (std::string& argument : program) arguments.push_back(argument.data());
+  arguments.push_back(nullptr);
   const ::pid_t child = ::fork();
   require(child >= 0, "no process can be started");
   if (child > 0) return child;
-  ::execl(program, program, "train", folder.c_str(), std::to_string(until).c_str(), std::to_string(save_every).c_str(),
-          static_cast<char*>(nullptr));
+  ::execvp(arguments[0], arguments.data());
   ::_exit(127);
 }
 
@@ -95,7 +100,7 @@ std::size_t unfinished_in(const fs::path& folder) {
   return count;
 }
 
-void kill_often(const char* program, const fs::path& folder, int kills) {
+void kill_often(const Program& program, const fs::path& folder, int kills) {
   const fs::path killed = folder / "killed", whole = folder / "whole";
   std::mt19937 random(static_cast<unsigned>(::getpid()));
   constexpr unsigned shortest = 100'000, longest = 10'000'000;
@@ -134,9 +139,11 @@ void kill_often(const char* program, const fs::path& folder, int kills) {
 int main(int count, char** arguments) {
   std::string folder = (fs::temp_directory_path() / "plinth_kill_XXXXXX").string();
   try {
-    if (count == 5) return train(arguments[2], std::atoll(arguments[3]), std::atoll(arguments[4])), 0;
+    if (count == 5 && arguments[1] == std::string("train"))
+      return train(arguments[2], std::atoll(arguments[3]), std::atoll(arguments[4])), 0;
+    require(count > 2, "usage: kill_test KILLS PROGRAM...");
     require(::mkdtemp(folder.data()) != nullptr, "no temporary folder can be made");
-    kill_often(arguments[0], folder, count > 1 ? std::atoi(arguments[1]) : 100);
+    kill_often(Program(arguments + 2, arguments + count), folder, std::atoi(arguments[1]));
     fs::remove_all(folder);
     return 0;
   } catch (const std::exception& error) {
