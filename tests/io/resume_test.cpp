@@ -122,7 +122,8 @@ TEST_CASE("a resumed run differs when anything of its state is lost") {
   };
   CHECK(digest_without([](GptRun&) {}) == whole);
   CHECK(digest_without([](GptRun& run) { run.trainer.optimizer().set_steps(0); }) != whole);
-  CHECK(digest_without([](GptRun& run) { run.trainer.restore({3, options.seed}); }) != whole);
+  const CosineSchedule schedule{options.learning_rate, options.final_learning_rate, options.warmup_steps, steps};
+  CHECK(digest_without([&](GptRun& run) { run.trainer.restore({3, options.seed, schedule(3)}); }) != whole);
   CHECK(digest_without([](GptRun& run) {
           for_each_parameter(run.trainer.optimizer(), [](const std::string& name, Tensor<float>& x) {
             if (name == "blocks.0.attention.query.weight.second") x.mutable_data()[0] += 1e-3f;
@@ -141,6 +142,9 @@ TEST_CASE("a run of another seed or length is not resumed") {
   other.seed = 6;
   Trainer of_other_seed(run.model, other);
   CHECK_THROWS_WITH(of_other_seed.restore(found.checkpoint->state()), "trainer: the run had seed 5, not 6");
+  Trainer of_other_schedule(run.model, options, AdamW(run.model, options.adamw), ConstantSchedule{1e-2, 3});
+  CHECK_THROWS_WITH(of_other_schedule.restore(found.checkpoint->state()),
+                    Contains("the run's schedule gives step 4 the rate ") && Contains(", this one 0.01"));
   other = options;
   other.steps = 9;
   CHECK_THROWS_WITH(found.checkpoint->load(run.model, run.trainer.optimizer(), settings_of(other)),

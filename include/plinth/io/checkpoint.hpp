@@ -4,7 +4,8 @@
 // A checkpoint is a folder of three files, "step-250" in the folder of a run's checkpoints:
 //   model.safetensors      the parameters
 //   optimizer.safetensors  the optimiser's state, "<parameter>.<state>"
-//   manifest.json          format and library version, next step, seed, the optimiser's steps, the run's settings, and
+//   manifest.json          format and library version, next step, seed, rate, the optimiser's steps, the run's
+//   settings, and
 //                          the program's notes, size and SHA-256 of each file and of the manifest itself
 // Batches, dropout masks and learning rates are functions of seed, step and settings, so this is all of a run's state.
 #pragma once
@@ -71,10 +72,15 @@ std::filesystem::path save_checkpoint(const std::filesystem::path& folder, const
   if (const std::string name = first_non_finite_parameter(model); !name.empty())
     throw NonFiniteError("checkpoint: the parameter " + name + " is not finite; nothing is saved");
   const std::vector<NamedTensor> tensors[] = {detail::named_parameters(model), detail::named_parameters(optimizer)};
-  return detail::write_checkpoint(
-      folder.has_filename() ? folder : folder.parent_path(),
-      {state.next_step, optimizer.steps(), state.seed, detail::settings_of_run(settings, model, optimizer), notes, {}},
-      tensors, keep);
+  return detail::write_checkpoint(folder.has_filename() ? folder : folder.parent_path(),
+                                  {state.next_step,
+                                   optimizer.steps(),
+                                   state.seed,
+                                   state.learning_rate,
+                                   detail::settings_of_run(settings, model, optimizer),
+                                   notes,
+                                   {}},
+                                  tensors, keep);
 }
 
 /// A checkpoint every bit of which was found to be what it was when it was saved.
@@ -87,7 +93,7 @@ class Checkpoint {
   /// Its folder.
   const std::filesystem::path& path() const { return folder_; }
   /// Where the run was when it was saved.
-  TrainerState state() const { return {manifest_.next_step, manifest_.seed}; }
+  TrainerState state() const { return {manifest_.next_step, manifest_.seed, manifest_.learning_rate}; }
   /// Those that were given, and those of the model and its optimiser.
   const nlohmann::json& settings() const { return manifest_.settings; }
 
@@ -120,8 +126,8 @@ class Checkpoint {
     all.update(manifest_.settings);
     for (const auto& [name, value] : all.items()) {
       const std::string saved = text(manifest_.settings, name), given = text(settings, name);
-      detail::require<ArgumentError>(saved == given, detail::text_of(folder_), ": ", detail::Quoted{name}, " is ", saved,
-                                     " in the checkpoint but ", given, " here");
+      detail::require<ArgumentError>(saved == given, detail::text_of(folder_), ": ", detail::Quoted{name}, " is ",
+                                     saved, " in the checkpoint but ", given, " here");
     }
   }
 
