@@ -8,7 +8,7 @@
 
 namespace plinth {
 
-/// A table of V vectors of C channels. Its weights are zero until they are initialised, loaded or set.
+/// A table of V vectors of C channels. Its weights are zero until they are drawn (initialise), loaded or set.
 /// PyTorch: nn.Embedding.
 template <class T, class D = Cpu>
 struct Embedding {

@@ -125,7 +125,7 @@ Tensor<T, D> linear(const Tensor<T, D>& x, const Tensor<T, D>& weight, const Ten
   return apply(LinearOp<F, T, D>{activation, {}, {}}, x, weight, bias);
 }
 
-/// A linear layer. Its weights are zero until they are initialised, loaded or set.  PyTorch: nn.Linear.
+/// A linear layer. Its weights are zero until they are drawn (initialise), loaded or set.  PyTorch: nn.Linear.
 template <class T, class D = Cpu>
 struct Linear {
   Tensor<T, D> weight;  ///< (out, in)
