@@ -38,6 +38,7 @@ template <>
 struct memory<Meta> {
   /// What memory<Cpu> calls the same.
   /// @{
+  static constexpr bool keeps_values = false;
   static void* allocate(std::size_t bytes) { return pool().allocate(bytes); }
   static void release(void* block, std::size_t bytes) noexcept { pool().release(block, bytes); }
   static MemoryUse use() { return pool().use(); }
@@ -122,9 +123,17 @@ struct kernels<Meta> {
   static double product(const GemmShape& s) {
     return 2.0 * static_cast<double>(s.batch) * static_cast<double>(s.M) * static_cast<double>(s.N) * static_cast<double>(s.K);
   }
+  /// A product's operations over the pairs of a query and a key that it sees, as VisibleKeys says without rows, which no
+  /// memory holds here: causal query i sees the last keys - queries + i + 1 keys at most, or the window.
   static double pairs(const AttentionShape& s) {
-    const double all = static_cast<double>(s.batch * s.heads) * static_cast<double>(s.queries) * static_cast<double>(s.keys);
-    return 2 * all * (s.causal ? 0.5 : 1) * static_cast<double>(s.head_size);
+    const auto sum_to = [window = static_cast<double>(s.window > 0 ? s.window : s.keys)](std::int64_t past) {
+      const double n = static_cast<double>(past), rising = n < window ? n : window;  // 1 + 2 + ... up to the window
+      return rising * (rising + 1) / 2 + (n - rising) * window;
+    };
+    const std::int64_t hidden = s.keys > s.queries ? s.keys - s.queries : 0;  // from the first query's row on
+    const double seen = s.causal ? sum_to(s.keys) - sum_to(hidden)
+                                 : static_cast<double>(s.queries) * static_cast<double>(s.keys);
+    return 2 * static_cast<double>(s.batch * s.heads) * seen * static_cast<double>(s.head_size);
   }
 };
 
