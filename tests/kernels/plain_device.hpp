@@ -22,6 +22,8 @@ namespace plinth {
 
 template <>
 struct memory<Plain> {
+  static constexpr bool keeps_values = true;
+
   static void* allocate(std::size_t bytes) {
     ++Plain::allocations;
     if (Plain::allocations_before_failure-- == 0) throw MemoryError("plain memory: the test lets this allocation fail");

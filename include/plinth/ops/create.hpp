@@ -24,13 +24,29 @@ Tensor<T, D> zeros(const Shape& shape) {
   return full<T, D>(shape, T{});
 }
 
+namespace detail {
+
+/// A tensor whose element i the program computes as f(i), but for a device that keeps no values. The tensor's memory comes
+/// first, so that a budget refuses it before the program takes as much.
+template <Element T, class D, class F>
+Tensor<T, D> tabulate(const Shape& shape, const F& f) {
+  Tensor<T, D> y(shape);
+  if constexpr (memory<D>::keeps_values) {
+    std::vector<T> values(static_cast<std::size_t>(y.count()));
+    for (std::size_t i = 0; i < values.size(); ++i) values[i] = f(static_cast<std::int64_t>(i));
+    memory<D>::copy_from_host(y.mutable_data(), values.data(), values.size() * sizeof(T));
+  }
+  return y;
+}
+
+}  // namespace detail
+
 /// Normal random numbers with mean 0: element i is a function of the stream and i alone.  PyTorch: randn * deviation.
 template <Real T, class D = Cpu>
 Tensor<T, D> random_normal(const Shape& shape, double deviation, const RandomStream& stream) {
-  std::vector<T> values(static_cast<std::size_t>(element_count(shape)));
-  for (std::size_t i = 0; i < values.size(); ++i)
-    values[i] = static_cast<T>(static_cast<accumulator_t<T>>(deviation * stream.normal(i)));
-  return Tensor<T, D>(shape, values);
+  return detail::tabulate<T, D>(shape, [&](std::int64_t i) {
+    return static_cast<T>(static_cast<accumulator_t<T>>(deviation * stream.normal(static_cast<std::uint64_t>(i))));
+  });
 }
 
 /// A dense copy with memory of its own, without history.  PyTorch: x.detach().clone().

@@ -6,8 +6,8 @@
 #include <cmath>
 #include <cstdint>
 #include <tuple>
-#include <vector>
 
+#include <plinth/ops/create.hpp>
 #include <plinth/ops/heads.hpp>
 #include <plinth/position/rope_scaling.hpp>
 
@@ -35,14 +35,12 @@ struct RotaryTable {
     using A = accumulator_t<T>;
     const auto frequencies = rope_frequencies(head_size, theta, scaling, positions);
     const double factor = rope_attention_factor(scaling);
-    std::vector<A> table(static_cast<std::size_t>(element_count({positions, head_size})));
-    for (std::int64_t p = 0; p < positions; ++p)
-      for (std::int64_t i = 0; i < head_size / 2; ++i) {
-        const double angle = static_cast<double>(p) * frequencies[static_cast<std::size_t>(i)];
-        table[static_cast<std::size_t>(p * head_size + i)] = static_cast<A>(factor * std::cos(angle));
-        table[static_cast<std::size_t>(p * head_size + head_size / 2 + i)] = static_cast<A>(factor * std::sin(angle));
-      }
-    values = Tensor<A, D>({positions, head_size}, table);
+    const std::int64_t half = head_size / 2;
+    values = detail::tabulate<A, D>({positions, head_size}, [&](std::int64_t element) {
+      const std::int64_t p = element / head_size, i = element % head_size;
+      const double angle = static_cast<double>(p) * frequencies[static_cast<std::size_t>(i % half)];
+      return static_cast<A>(factor * (i < half ? std::cos(angle) : std::sin(angle)));
+    });
   }
 };
 

@@ -5,8 +5,8 @@
 
 #include <cmath>
 #include <cstdint>
-#include <vector>
 
+#include <plinth/ops/create.hpp>
 #include <plinth/ops/gather.hpp>
 
 namespace plinth {
@@ -22,15 +22,12 @@ struct SinusoidalTable {
   SinusoidalTable(std::int64_t positions, std::int64_t channels) {
     detail::require<ArgumentError>(positions > 0 && channels > 0, "sinusoidal: ", positions, " positions of ", channels,
                                    " channels; both must be positive");
-    std::vector<T> table;
-    table.reserve(static_cast<std::size_t>(element_count({positions, channels})));
-    for (std::int64_t p = 0; p < positions; ++p)
-      for (std::int64_t c = 0; c < channels; ++c) {
-        const double pair = static_cast<double>(c - c % 2) / static_cast<double>(channels);
-        const double angle = static_cast<double>(p) / std::pow(10000.0, pair);
-        table.push_back(static_cast<T>(static_cast<accumulator_t<T>>(c % 2 == 0 ? std::sin(angle) : std::cos(angle))));
-      }
-    values = Tensor<T, D>({positions, channels}, table);
+    values = detail::tabulate<T, D>({positions, channels}, [=](std::int64_t element) {
+      const std::int64_t p = element / channels, c = element % channels;
+      const double pair = static_cast<double>(c - c % 2) / static_cast<double>(channels);
+      const double angle = static_cast<double>(p) / std::pow(10000.0, pair);
+      return static_cast<T>(static_cast<accumulator_t<T>>(c % 2 == 0 ? std::sin(angle) : std::cos(angle)));
+    });
   }
 
   /// positions (B, T) -> encodings (B, T, C). Throws ArgumentError for a position outside the table.

@@ -136,6 +136,9 @@ struct MainMemory {
 /// Main memory. Thread-safe.
 template <>
 struct memory<Cpu> {
+  /// Whether what is written can be read again: where not, values need not be computed.
+  static constexpr bool keeps_values = true;
+
   /// At least `bytes` bytes, aligned to 64, not set. Throws MemoryError when the budget or the machine has no more.
   static void* allocate(std::size_t bytes) { return pool().allocate(bytes); }
   /// Gives back what allocate(bytes) returned, for the next tensor of about that size.

@@ -34,6 +34,9 @@ struct DeviceMemory {
 /// whoever gets it queues behind them.
 template <>
 struct memory<Cuda> {
+  /// What memory<Cpu> calls the same.
+  static constexpr bool keeps_values = true;
+
   static void* allocate(std::size_t bytes) { return pool().allocate(bytes); }
   static void release(void* block, std::size_t bytes) noexcept { pool().release(block, bytes); }
   /// Bytes in use now and at most since the last reset_peak().
