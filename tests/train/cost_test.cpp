@@ -23,9 +23,9 @@ TransformerConfig sizes() {
   return {.vocabulary = V, .context = length, .hidden = 96, .layers = 4, .heads = 4, .dropout = 0.1};
 }
 
-/// What the pool of main memory hands out for two steps of the same model, in the parts of TrainingCost.
+/// What the pool of main memory hands out for a step of a model, in the parts of TrainingCost.
 template <class Make, class Loss>
-TrainingCost measured(const Make& make, const Loss& loss) {
+TrainingCost measured(const Make& make, const Loss& loss, std::int64_t accumulation = 1) {
   const auto used = [] { return memory<Cpu>::use().current; };
   TrainingCost cost;
   const std::size_t start = used();
@@ -38,7 +38,7 @@ TrainingCost measured(const Make& make, const Loss& loss) {
   clear_gradients(model);
   const std::size_t before = used();
   memory<Cpu>::reset_peak();
-  backward(loss(model));
+  for (std::int64_t micro = 0; micro < accumulation; ++micro) backward(loss(model));
   cost.gradients = used() - before;
   cost.activations = memory<Cpu>::use().peak - before - cost.gradients;
   optimizer.step(1e-3);
@@ -92,6 +92,38 @@ TEST_CASE("the cost of a decoder is told before anything is allocated") {
   }
 }
 
+TEST_CASE("the cost of accumulation is told, at whose peak all gradients are there") {
+  const auto loss = [](const auto& model) {
+    using D = typename std::remove_cvref_t<decltype(model)>::device;
+    const auto tokens = Tensor<std::int32_t, D>({1, length}, numbers::below(V, length, 1));
+    return cross_entropy(model(tokens), tokens);
+  };
+  const auto told = [&](std::int64_t accumulation) {
+    return training_cost([] { return Decoder<float, Meta>(sizes()); }, adamw, loss, accumulation);
+  };
+  const auto once = told(1), twice = told(2), often = told(7);
+  compare(twice, measured([] { return Decoder<float>(sizes()); }, loss, 2));
+  compare(often, measured([] { return Decoder<float>(sizes()); }, loss, 3));
+  CHECK(10 * twice.total() > 11 * once.total());
+  CHECK(often.total() == twice.total());
+  CHECK(twice.flops == once.flops);
+  CHECK_THROWS_WITH(told(0), "training_cost: accumulation is 0, must be positive");
+}
+
+TEST_CASE("the cost of Llama 2 7B is told at once") {
+  // Touvron et al. 2023 (arXiv:2307.09288), table 1; the parameters are those of its published weights.
+  auto config = llama_shape({.vocabulary = 32000, .context = 4096, .hidden = 4096, .layers = 32, .heads = 32});
+  config.feed_forward = 11008;
+  const Tensor<std::int32_t, Meta> tokens({1, 4096});
+  const auto cost = training_cost([&] { return Decoder<float, Meta>(config); }, adamw,
+                                  [&](const auto& model) { return cross_entropy(model(tokens), tokens); });
+  CHECK(cost.parameters == 6738415616);
+  // The pool rounds sizes up to a sixteenth of the power of two below.
+  CHECK(static_cast<double>(cost.weights) == Approx(4.0 * 6738415616).epsilon(0.03));
+  CHECK(static_cast<double>(cost.gradients) == Approx(4.0 * 6738415616).epsilon(0.03));
+  CHECK(static_cast<double>(cost.optimizer) == Approx(8.0 * 6738415616).epsilon(0.03));
+}
+
 TEST_CASE("the cost of an encoder and of an encoder-decoder is told before anything is allocated") {
   const auto masked = [](const auto& model) {
     using D = typename std::remove_cvref_t<decltype(model)>::device;
@@ -114,9 +146,10 @@ TEST_CASE("floating-point operations are counted by the formula 6 N per token an
   const Tensor<std::int32_t, Meta> tokens({B, length});
   const auto cost = training_cost([&] { return Decoder<float, Meta>(config); }, adamw,
                                   [&](const auto& model) { return cross_entropy(model(tokens), tokens); });
-  // Kaplan et al. 2020, section 2.1: N = 12 L C^2, to which the head adds V C; causal attention 7 T^2 C / 2 pairs a layer.
+  // Kaplan et al. 2020, section 2.1: N = 12 L C^2, to which the head adds V C; causal attention 7 T (T + 1) C / 2 pairs
+  // a layer.
   const double C = 96, T = length, matrices = 12 * 4 * C * C + V * C;
-  const double expected = B * T * 6 * matrices + B * 4 * 7 * T * T * C;
+  const double expected = B * T * 6 * matrices + B * 4 * 7 * T * (T + 1) * C;
   CHECK(std::abs(cost.flops / expected - 1) < 1e-12);
   CHECK(cost.parameters == 12 * 4 * 96 * 96 + (V + length) * 96 + 4 * (9 + 4) * 96 + 2 * 96);
 }

@@ -2,6 +2,7 @@
 // What a training step costs, told without taking its memory or its time.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <type_traits>
@@ -25,13 +26,19 @@ struct TrainingCost {
 };
 
 /// The cost of training a model that make() builds on the meta device, with the optimiser that optimise(model) makes, by
-/// the loss that loss(model) computes. The code that would train runs, with shapes alone; scratch memory of the kernels
-/// that it does not run, a few megabytes, is left out.
+/// the loss that loss(model) computes, `accumulation` times for a step. The code that would train runs, with shapes
+/// alone. Left out is the scratch memory of the CPU's kernels, which do not run: one block that stays with the thread that
+/// trains, as large as the most that one call asked for. Attention asks for a packed copy of all keys and values in float
+/// or wider, 2 G / H times the bytes of such queries (B, H, T, D) with G key heads; its backward asks for a little over
+/// five times the keys of one head, and a matrix product for a few megabytes, for each thread that computes.
 ///   training_cost([&] { return Decoder<float, Meta>(config); }, [](auto& model) { return AdamW(model); },
 ///                 [&](const auto& model) { return cross_entropy(model(tokens), tokens); })
-/// with tokens a Tensor<std::int32_t, Meta>({batch, time}).
+/// with tokens a Tensor<std::int32_t, Meta>({batch, time}). Throws ArgumentError for an accumulation below 1.
 template <class Make, class Optimise, class Loss>
-TrainingCost training_cost(const Make& make, const Optimise& optimise, const Loss& loss) {
+TrainingCost training_cost(const Make& make, const Optimise& optimise, const Loss& loss,
+                           std::int64_t accumulation = 1) {
+  detail::require<ArgumentError>(accumulation > 0, "training_cost: accumulation is ", accumulation,
+                                 ", must be positive");
   const auto used = [] { return memory<Meta>::use().current; };
   TrainingCost cost;
   const std::size_t start = used();
@@ -41,10 +48,13 @@ TrainingCost training_cost(const Make& make, const Optimise& optimise, const Los
   const auto optimizer = optimise(model);
   cost.optimizer = used() - start - cost.weights;
   const std::size_t before = used();
-  const double counted = queue<Meta>::current().flops;
   memory<Meta>::reset_peak();
-  backward(loss(model));
-  cost.flops = queue<Meta>::current().flops - counted;
+  // Gradients are there from the end of the first pass on, so that the second one needs most.
+  for (std::int64_t pass = 0; pass < std::min<std::int64_t>(accumulation, 2); ++pass) {
+    const double counted = queue<Meta>::current().flops;
+    backward(loss(model));
+    cost.flops = queue<Meta>::current().flops - counted;
+  }
   cost.gradients = used() - before;
   cost.activations = memory<Meta>::use().peak - before - cost.gradients;
   clear_gradients(model);
