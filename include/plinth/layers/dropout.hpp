@@ -13,7 +13,7 @@
 namespace plinth {
 
 /// Dropout with a probability; active inside a TrainingScope only. Layers of the same site draw the same masks: a part
-/// of a model, which visit names, gets its own from name_dropout_sites, which models of this library and a Trainer call.
+/// of a model, which visit names, gets its own from name_dropout_sites, as this library's models and a Trainer call it.
 /// PyTorch: nn.Dropout.
 struct Dropout {
   double probability = 0;  ///< that an element becomes 0, in [0, 1]

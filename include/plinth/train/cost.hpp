@@ -25,12 +25,12 @@ struct TrainingCost {
   std::size_t total() const { return weights + gradients + optimizer + activations; }
 };
 
-/// The cost of training a model that make() builds on the meta device, with the optimiser that optimise(model) makes, by
-/// the loss that loss(model) computes, `accumulation` times for a step. The code that would train runs, with shapes
-/// alone. Left out is the scratch memory of the CPU's kernels, which do not run: one block that stays with the thread that
-/// trains, as large as the most that one call asked for. Attention asks for a packed copy of all keys and values in float
-/// or wider, 2 G / H times the bytes of such queries (B, H, T, D) with G key heads; its backward asks for a little over
-/// five times the keys of one head, and a matrix product for a few megabytes, for each thread that computes.
+/// The cost of training a model that make() builds on the meta device, with the optimiser that optimise(model) makes,
+/// by the loss that loss(model) computes, `accumulation` times for a step. The code that would train runs, with shapes
+/// alone. Left out is the scratch memory of the CPU's kernels, which do not run: one block that stays with the thread
+/// that trains, as large as the most that one call asked for. Attention asks for a packed copy of all keys and values
+/// in float or wider, 2 G / H times the bytes of such queries (B, H, T, D) with G key heads; its backward asks for a
+/// little over five times the keys of one head, and a matrix product for a few megabytes for each thread that computes.
 ///   training_cost([&] { return Decoder<float, Meta>(config); }, [](auto& model) { return AdamW(model); },
 ///                 [&](const auto& model) { return cross_entropy(model(tokens), tokens); })
 /// with tokens a Tensor<std::int32_t, Meta>({batch, time}). Throws ArgumentError for an accumulation below 1.

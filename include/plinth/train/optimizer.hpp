@@ -30,8 +30,8 @@ namespace detail {
 template <class T, class D, std::size_t N>
 class Optimizer {
   static_assert(std::same_as<T, accumulator_t<T>>,
-                "a model is trained in float or double: 16 bits lose small updates. Train one of these and copy_state its "
-                "parameters into the 16-bit model.");
+                "a model is trained in float or double: 16 bits lose small updates. Train one of these and copy_state "
+                "its parameters into the 16-bit model.");
 
  public:
   using element = accumulator_t<T>;
