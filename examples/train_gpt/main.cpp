@@ -109,7 +109,7 @@ int run(const Options& options) {
   const auto log = train(model, text, options, saved);
   if (!log) {
     std::fprintf(stderr, "stopped; go on with --resume; the model so far is in %s\n",
-                 (folder / "model.safetensors").c_str());
+                 (folder / "model.safetensors").string().c_str());
     return stopped;
   }
 
@@ -126,7 +126,7 @@ int run(const Options& options) {
   std::fwrite(sample.data(), 1, sample.size(), stdout);
   if (std::fflush(stdout) != 0 || std::ferror(stdout)) throw plinth::IoError("standard output cannot be written");
   saved.remove();
-  std::fprintf(stderr, "report, log, samples and weights are in %s\n", folder.c_str());
+  std::fprintf(stderr, "report, log, samples and weights are in %s\n", folder.string().c_str());
   return done;
 }
 

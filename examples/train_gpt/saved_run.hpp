@@ -23,7 +23,7 @@ class SavedRun {
   /// Throws Error when there is none, and when there is one and the user did not ask: a new run would put its own
   /// beside it; ArgumentError when it is of a run with other settings or another text.
   void restore(Model& model, Trainer& trainer) const;
-  /// Throws IoError.
+  /// Throws IoError, NonFiniteError where a weight is infinite or no number.
   void save(const Model& model, const Trainer& trainer) const;
   /// Nothing is left to go on with.
   void remove() const;

@@ -50,6 +50,20 @@ TEST_CASE("matrices of one's own model are drawn, each its own, and vectors are 
   CHECK(needs_gradient(net.first.weight));
 }
 
+TEST_CASE("a shared matrix stays shared, and a frozen one frozen") {
+  Net net;
+  net.second.weight = net.first.weight;
+  require_gradient(net.first.weight, false);
+  const float* const memory = net.first.weight.data();
+  initialise(net, 0.1);
+  CHECK(net.first.weight.data() == memory);
+  CHECK(net.second.weight.data() == memory);
+  CHECK_FALSE(needs_gradient(net.first.weight));
+  Net alone;
+  initialise(alone, 0.1);
+  CHECK(net.second.weight.to_vector() == alone.first.weight.to_vector());
+}
+
 TEST_CASE("a deviation that is none is refused") {
   Net net;
   for (const double bad : {0.0, -1.0, std::numeric_limits<double>::infinity()})

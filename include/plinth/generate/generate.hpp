@@ -42,9 +42,9 @@ class NextToken {
   using T = typename M::element;
   using D = typename M::device;
 
-  /// For sequences that grow to `longest` tokens.
-  NextToken(const M& model, std::int64_t longest)
-      : model_(model), cache_(1, std::min<std::int64_t>(model.config.context, longest)) {}
+  /// For `count` tokens that may grow by `length`.
+  NextToken(const M& model, std::int64_t count, std::int64_t length)
+      : model_(model), cache_(1, count + std::clamp<std::int64_t>(model.config.context - count, 0, length)) {}
 
   /// The logits (V) behind tokens [begin, tokens.size()).
   std::vector<T> logits(std::span<const std::int32_t> tokens, std::int64_t begin) {
@@ -85,7 +85,7 @@ std::vector<std::int32_t> generate(const M& model, std::vector<std::int32_t> tok
   const std::int64_t context = model.config.context;
   const auto size = [&] { return static_cast<std::int64_t>(tokens.size()); };
   std::int64_t begin = std::max<std::int64_t>(0, size() - context);  // of what the model sees
-  detail::NextToken<M> next(model, size() + options.length);
+  detail::NextToken<M> next(model, std::min(size(), context), options.length);
   for (std::int64_t i = 0; i < options.length; ++i) {
     if (size() - begin > context) begin += (context + 1) / 2;
     const auto logits = next.logits(tokens, begin);  // (V)

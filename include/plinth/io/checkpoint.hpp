@@ -4,8 +4,7 @@
 // A checkpoint is a folder of three files, "step-250" in the folder of a run's checkpoints:
 //   model.safetensors      the parameters
 //   optimizer.safetensors  the optimiser's state, "<parameter>.<state>"
-//   manifest.json          format and library version, next step, seed, rate, the optimiser's steps, the run's
-//   settings, and
+//   manifest.json          format and library version, next step, seed, the optimiser's steps, the run's settings, and
 //                          the program's notes, size and SHA-256 of each file and of the manifest itself
 // Batches, dropout masks and learning rates are functions of seed, step and settings, so this is all of a run's state.
 #pragma once
@@ -32,19 +31,38 @@ namespace plinth {
 
 namespace detail {
 
+/// The config of a model, or of the encoder that it stands on.
+template <class M>
+const auto& config_of(const M& model) requires requires {
+  model.config.hidden;
+} || requires {
+  model.encoder.config.hidden;
+}
+{
+  if constexpr (requires { model.config; })
+    return model.config;
+  else
+    return model.encoder.config;
+}
+
 /// The settings of a run: those that the program gives, those of the model's config as "model.<name>" where it has one,
 /// and those of the optimiser as "optimizer.<name>" where it tells them. Throws ArgumentError for given ones of another
-/// form.
+/// form or of such names.
 template <class M, class Optimizer>
 nlohmann::json settings_of_run(nlohmann::json given, const M& model, const Optimizer& optimizer) {
   require_settings(given);
-  if constexpr (requires { settings_of(model.config); }) {
-    const nlohmann::json config = settings_of(model.config);
-    for (const auto& [name, value] : config.items()) given["model." + name] = value;
+  const auto add = [&](const std::string& name, const nlohmann::json& value) {
+    require<ArgumentError>(!given.contains(name), "checkpoint: ", Quoted{name},
+                           " is the name of a setting that is added");
+    given[name] = value;
+  };
+  if constexpr (requires { settings_of(config_of(model)); }) {
+    const nlohmann::json config = settings_of(config_of(model));
+    for (const auto& [name, value] : config.items()) add("model." + name, value);
   }
-  if constexpr (requires { optimizer.settings(); }) {
-    given["optimizer.kind"] = optimizer.name();
-    for (const auto& [name, value] : optimizer.settings()) given[std::string("optimizer.") + name] = value;
+  if constexpr (requires { std::string(optimizer.name()), double(optimizer.settings()[0].second); }) {
+    add("optimizer.kind", optimizer.name());
+    for (const auto& [name, value] : optimizer.settings()) add(std::string("optimizer.") + name, value);
   }
   return given;
 }
@@ -72,15 +90,10 @@ std::filesystem::path save_checkpoint(const std::filesystem::path& folder, const
   if (const std::string name = first_non_finite_parameter(model); !name.empty())
     throw NonFiniteError("checkpoint: the parameter " + name + " is not finite; nothing is saved");
   const std::vector<NamedTensor> tensors[] = {detail::named_parameters(model), detail::named_parameters(optimizer)};
-  return detail::write_checkpoint(folder.has_filename() ? folder : folder.parent_path(),
-                                  {state.next_step,
-                                   optimizer.steps(),
-                                   state.seed,
-                                   state.learning_rate,
-                                   detail::settings_of_run(settings, model, optimizer),
-                                   notes,
-                                   {}},
-                                  tensors, keep);
+  return detail::write_checkpoint(
+      folder.has_filename() ? folder : folder.parent_path(),
+      {state.next_step, optimizer.steps(), state.seed, detail::settings_of_run(settings, model, optimizer), notes, {}},
+      tensors, keep);
 }
 
 /// A checkpoint every bit of which was found to be what it was when it was saved.
@@ -93,7 +106,7 @@ class Checkpoint {
   /// Its folder.
   const std::filesystem::path& path() const { return folder_; }
   /// Where the run was when it was saved.
-  TrainerState state() const { return {manifest_.next_step, manifest_.seed, manifest_.learning_rate}; }
+  TrainerState state() const { return {manifest_.next_step, manifest_.seed}; }
   /// Those that were given, and those of the model and its optimiser.
   const nlohmann::json& settings() const { return manifest_.settings; }
 

@@ -31,7 +31,6 @@ struct FileRecord {
 struct CheckpointManifest {
   std::int64_t next_step = 0, optimizer_steps = 0;
   std::uint64_t seed = 0;
-  double learning_rate = 0;
   nlohmann::json settings = nlohmann::json::object(), notes = nlohmann::json::object();
   std::array<FileRecord, checkpoint_files.size()> files;  // as in checkpoint_files
 };
@@ -68,8 +67,8 @@ inline std::string to_json(const CheckpointManifest& manifest) {
   require_settings(manifest.notes, "note");
   nlohmann::json json = {{"format", manifest_format},       {"library_version", PLINTH_VERSION},
                          {"next_step", manifest.next_step}, {"optimizer_steps", manifest.optimizer_steps},
-                         {"seed", manifest.seed},           {"learning_rate", manifest.learning_rate},
-                         {"settings", manifest.settings},   {"notes", manifest.notes}};
+                         {"seed", manifest.seed},           {"settings", manifest.settings},
+                         {"notes", manifest.notes}};
   for (std::size_t i = 0; i < checkpoint_files.size(); ++i)
     json["files"][checkpoint_files[i]] = {{"bytes", manifest.files[i].bytes}, {"sha256", manifest.files[i].sha256}};
   json["sha256"] = manifest_digest(json);
@@ -99,11 +98,6 @@ class JsonObject {
     require<FormatError>(value.is_number_unsigned() && value.get<std::uint64_t>() <= largest, place_, ": ", name,
                          " is no whole number in [0, ", largest, "]");
     return value.get<std::uint64_t>();
-  }
-  double number(const char* name) {
-    const auto& value = member(name);
-    require<FormatError>(value.is_number(), place_, ": ", name, " is no number");
-    return value.get<double>();
   }
   std::string text(const char* name) {
     const auto& value = member(name);
@@ -135,7 +129,6 @@ inline CheckpointManifest parse_checkpoint_manifest(std::string_view text) {
   manifest.next_step = static_cast<std::int64_t>(object.whole_number("next_step", largest));
   manifest.optimizer_steps = static_cast<std::int64_t>(object.whole_number("optimizer_steps", largest));
   manifest.seed = object.whole_number("seed");
-  manifest.learning_rate = object.number("learning_rate");
   manifest.settings = object.member("settings");
   manifest.notes = object.member("notes");
   try {

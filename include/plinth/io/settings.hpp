@@ -15,16 +15,20 @@ namespace plinth {
 
 namespace detail {
 
-/// The name of an enumerator, of all of them in order.
+/// The name of an enumerator, of all of them in order. Throws ArgumentError for a value that is none.
 template <class E, std::size_t N>
 std::string name_of(E value, const std::string_view (&names)[N]) {
+  require<ArgumentError>(static_cast<std::size_t>(value) < N, "settings: there is no value ", static_cast<int>(value),
+                         " of what is one of ", names[0], " and ", N - 1, " others");
   return std::string(names[static_cast<std::size_t>(value)]);
 }
 
 }  // namespace detail
 
-/// The options that decide a run's bits, but for the seed, which is part of its state, and for those of the optimiser,
-/// which tells them itself.
+/// The options that decide a run's bits, its schedule among them, but for the seed, which is part of its state, and for
+/// those of the optimiser, which tells them itself. With another schedule:
+///   auto settings = settings_of(options);
+///   settings.update(settings_of(schedule));
 inline nlohmann::json settings_of(const TrainerOptions& options) {
   return {{"steps", options.steps},
           {"batch", options.batch},
@@ -36,7 +40,41 @@ inline nlohmann::json settings_of(const TrainerOptions& options) {
           {"clip_norm", options.clip_norm}};
 }
 
-/// All of a model's shape, but for the seed of its first weights.
+/// What a schedule is.
+/// @{
+inline nlohmann::json settings_of(const ConstantSchedule& schedule) {
+  return {{"schedule", "constant"}, {"learning_rate", schedule.peak_rate}, {"warmup_steps", schedule.warmup_steps}};
+}
+inline nlohmann::json settings_of(const LinearSchedule& schedule) {
+  return {{"schedule", "linear"},
+          {"learning_rate", schedule.peak_rate},
+          {"final_learning_rate", schedule.final_rate},
+          {"warmup_steps", schedule.warmup_steps},
+          {"schedule_steps", schedule.steps}};
+}
+inline nlohmann::json settings_of(const CosineSchedule& schedule) {
+  return {{"schedule", "cosine"},
+          {"learning_rate", schedule.peak_rate},
+          {"final_learning_rate", schedule.final_rate},
+          {"warmup_steps", schedule.warmup_steps},
+          {"schedule_steps", schedule.steps}};
+}
+inline nlohmann::json settings_of(const InverseSquareRootSchedule& schedule) {
+  return {{"schedule", "inverse square root"},
+          {"learning_rate", schedule.peak_rate},
+          {"warmup_steps", schedule.warmup_steps}};
+}
+inline nlohmann::json settings_of(const StableSchedule& schedule) {
+  return {{"schedule", "stable"},
+          {"learning_rate", schedule.peak_rate},
+          {"final_learning_rate", schedule.final_rate},
+          {"warmup_steps", schedule.warmup_steps},
+          {"decay_steps", schedule.decay_steps},
+          {"schedule_steps", schedule.steps}};
+}
+/// @}
+
+/// All of a model's shape, but for the seed and the deviation of its first weights.
 inline nlohmann::json settings_of(const TransformerConfig& config) {
   using detail::name_of;
   return {{"vocabulary", config.vocabulary},

@@ -60,7 +60,9 @@ struct EncoderDecoder {
   }
 
   /// What follows the target tokens of which these are the hidden states: (..., C) -> (..., V).
-  Tensor<T, D> logits(const Tensor<T, D>& hidden) const { return head(hidden, input.token_embedding); }
+  Tensor<T, D> logits(const Tensor<T, D>& hidden) const {
+    return head(hidden, input.token_embedding, config.logit_scale);
+  }
 
   static void visit(auto& self, auto&& f) {
     InputEmbedding<T, D>::visit(self.input, f);

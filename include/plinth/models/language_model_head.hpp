@@ -13,16 +13,15 @@ namespace plinth {
 /// Press & Wolf 2017 (arXiv:1608.05859).
 template <class T, class D = Cpu>
 struct LanguageModelHead {
-  double scale = 1;     ///< of the hidden states
   Linear<T, D> linear;  ///< (C -> V), absent when tied: one parameter never has two names
 
   /// Of a completed config.
-  explicit LanguageModelHead(const TransformerConfig& config) : scale(config.logit_scale) {
+  explicit LanguageModelHead(const TransformerConfig& config) {
     if (!config.tied_head) linear = Linear<T, D>(config.hidden, config.vocabulary, false);
   }
 
   /// hidden (..., C) -> (..., V)
-  Tensor<T, D> operator()(const Tensor<T, D>& hidden, const Embedding<T, D>& token_embedding) const {
+  Tensor<T, D> operator()(const Tensor<T, D>& hidden, const Embedding<T, D>& token_embedding, double scale) const {
     const auto x = scale == 1 ? hidden : hidden * scale;
     return plinth::linear(x, linear.weight.defined() ? linear.weight : token_embedding.weight);
   }

@@ -19,9 +19,9 @@
 
 namespace plinth {
 
-/// How to train. `accumulation` micro-steps make a step, and each one's loss weighs the same in the step's mean,
-/// whatever number of tokens it is a mean over; of a language model, `batch` windows of `context` tokens make a
-/// micro-step. The learning rates, warmup_steps and adamw are those of the default schedule and optimiser.
+/// How to train. `accumulation` micro-steps make a step, and each one's loss weighs the same in the step's mean, whatever
+/// number of tokens it is a mean over; of a language model, `batch` windows of `context` tokens make a micro-step. The
+/// learning rates, warmup_steps and adamw are those of the default schedule and optimiser.
 struct TrainerOptions {
   std::int64_t steps = 1000,      ///< updates of the weights
       batch = 16,                 ///< windows of a micro-step
@@ -65,7 +65,6 @@ struct Unobserved {
 struct TrainerState {
   std::int64_t next_step = 0;  ///< as many as were taken
   std::uint64_t seed = 1;      ///< of batches and dropout masks
-  double learning_rate = 0;    ///< of the next step, by which another schedule is told
 };
 
 /// Trains a model, whose parameters it shares: a language model over TokenWindows, or whatever a loss is computed from.
@@ -77,8 +76,8 @@ class Trainer {
 
  public:
   /// With AdamW and a cosine with warm-up, or a LinearSchedule. Throws ArgumentError for options out of range.
-  Trainer(M& model, const TrainerOptions& options) requires std::same_as<Schedule, CosineSchedule> ||
-      std::same_as<Schedule, LinearSchedule>
+  Trainer(M& model, const TrainerOptions& options)
+    requires std::same_as<Schedule, CosineSchedule> || std::same_as<Schedule, LinearSchedule>
       : Trainer(model, options, Optimizer(model, options.adamw),
                 Schedule{options.learning_rate, options.final_learning_rate, options.warmup_steps, options.steps}) {
     detail::require<ArgumentError>(options.learning_rate >= 0 && options.final_learning_rate >= 0,
@@ -138,18 +137,15 @@ class Trainer {
   }
 
   /// Where the run is: what restore takes.
-  TrainerState state() const { return {next_step_, options_.seed, schedule_(next_step_)}; }
+  TrainerState state() const { return {next_step_, options_.seed}; }
   /// Goes on from where another run was, whose parameters and optimiser were loaded into these.
-  /// Throws ArgumentError when it had another seed or schedule or was further than `steps`.
+  /// Throws ArgumentError when it had another seed or was further than `steps`.
   void restore(const TrainerState& state) {
     detail::require<ArgumentError>(state.seed == options_.seed, "trainer: the run had seed ", state.seed, ", not ",
                                    options_.seed);
     detail::require<ArgumentError>(state.next_step >= 0 && state.next_step <= options_.steps,
                                    "trainer: the run was at step ", state.next_step, ", outside [0, ", options_.steps,
                                    "]");
-    const double rate = schedule_(state.next_step);
-    detail::require<ArgumentError>(state.learning_rate == rate, "trainer: the run's schedule gives step ",
-                                   state.next_step, " the rate ", state.learning_rate, ", this one ", rate);
     next_step_ = state.next_step;
     watch_ = {};
   }
