@@ -56,10 +56,14 @@ class RecordedCalls {
               system::close(file);  // also where it reports an error, as the system does
               return closed;
             },
-        .rename = [](const Path& from,
-                     const Path& to) { return result(call("rename", from, text(to), [&] { return system::rename(from, to); })); },
+        .rename =
+            [](const Path& from, const Path& to) {
+              return result(call("rename", from, text(to), [&] { return system::rename(from, to); }));
+            },
         .remove_file =
-            [](const Path& path) { return result(call("remove", path, "", [&] { return system::remove_file(path); })); },
+            [](const Path& path) {
+              return result(call("remove", path, "", [&] { return system::remove_file(path); }));
+            },
         .make_folder =
             [](const Path& path) { return result(call("make", path, "", [&] { return system::make_folder(path); })); },
         .remove_empty_folder =
@@ -121,7 +125,9 @@ class RecordedCalls {
 /// every file's last write is followed by a flush of the file and every change of a folder by one of the folder, those
 /// inside a folder before it takes its name, and all before an older checkpoint is touched; the manifest comes last.
 inline std::string undone_by_a_loss_of_power(const std::vector<Call>& calls) {
-  const auto parent = [](const std::string& path) { return std::filesystem::path(path).parent_path().generic_string(); };
+  const auto parent = [](const std::string& path) {
+    return std::filesystem::path(path).parent_path().generic_string();
+  };
   std::set<std::string> unflushed;  // files and folders
   const auto first = [&](const std::string& what) { return *unflushed.begin() + " is not flushed before " + what; };
   bool named = false;

@@ -2,6 +2,7 @@
 // Plain loops over rows: softmax, cross-entropy, norms, gathering, rotation.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <limits>
@@ -21,7 +22,7 @@ struct PlainRows {
   template <class T>
   static void log_sum_parts(const T* row, Count columns, double& largest, double& sum) {
     largest = -std::numeric_limits<double>::infinity();
-    for (Count i = 0; i < columns; ++i) largest = std::fmax(largest, static_cast<double>(row[i]));
+    for (Count i = 0; i < columns; ++i) largest = std::max(largest, static_cast<double>(row[i]));
     sum = 0;
     if (std::isinf(largest)) return;
     for (Count i = 0; i < columns; ++i) sum += std::exp(static_cast<double>(row[i]) - largest);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 // What Windows does to files and folders; file_calls.hpp says what each function is for.
 //
-// Three things are other than in POSIX. A file that somebody has open cannot be replaced or removed: the call fails. There
-// is no lock that a folder could have: a file ".lock" in it stands for one, and is gone when its process is. And there
-// is no flush of a folder: NTFS keeps a journal of names, and a rename is on the disk when the call returns.
+// Three things are other than in POSIX. A file that somebody has open cannot be replaced or removed: the call fails.
+// There is no lock that a folder could have: a file ".lock" in it stands for one, and is gone when its process is. And
+// there is no flush of a folder: NTFS keeps a journal of names, and a rename is on the disk when the call returns.
 #pragma once
 
 #ifdef _WIN32
@@ -35,7 +35,8 @@ inline int failed() {
 inline int done(BOOL succeeded) { return succeeded ? 0 : failed(); }
 
 /// Opens what others may go on to use in the ways of `shared`, and in no other.
-inline FileHandle opened(const std::filesystem::path& path, DWORD access, DWORD shared, DWORD disposition, DWORD flags) {
+inline FileHandle opened(const std::filesystem::path& path, DWORD access, DWORD shared, DWORD disposition,
+                         DWORD flags) {
   const HANDLE file = ::CreateFileW(path.c_str(), access, shared, nullptr, disposition, flags, nullptr);
   if (file != INVALID_HANDLE_VALUE) return reinterpret_cast<FileHandle>(file);
   const bool in_use = ::GetLastError() == ERROR_SHARING_VIOLATION;
@@ -78,7 +79,9 @@ inline bool has(const std::filesystem::path& path, DWORD attribute) {
   return found != INVALID_FILE_ATTRIBUTES && (found & attribute) != 0;
 }
 inline bool is_link(const std::filesystem::path& path) { return has(path, FILE_ATTRIBUTE_REPARSE_POINT); }
-inline bool is_folder(const std::filesystem::path& path) { return has(path, FILE_ATTRIBUTE_DIRECTORY) && !is_link(path); }
+inline bool is_folder(const std::filesystem::path& path) {
+  return has(path, FILE_ATTRIBUTE_DIRECTORY) && !is_link(path);
+}
 
 /// Nobody renames a file that another one has created, so it keeps its name.
 inline bool names(const std::filesystem::path&, FileHandle) { return true; }
