@@ -57,7 +57,8 @@ Tensor<T, D> sum(const Tensor<T, D>& x) {
 /// Throws ShapeError when there is no such axis.
 template <Real T, class D>
 Tensor<T, D> mean(const Tensor<T, D>& x, int axis) {
-  return sum(x, axis) / static_cast<double>(x.size(axis));
+  const auto count = static_cast<double>(x.size(axis));
+  return sum(x, axis) / count;
 }
 
 /// The mean of all elements, of shape ().  PyTorch: x.mean().
