@@ -72,8 +72,8 @@ start_and_stop INT 130 $long --run-folder run
 grep -q "stopped; go on with --resume" err || fail "interrupted: nothing is said of --resume"
 [ -s run/model.safetensors ] || fail "interrupted: nothing was saved"
 expect 1 "there is a run that was stopped; go on with it by --resume" $long --run-folder run
-expect 1 '"heads" is 2 in the checkpoint but 4 here' $other --run-folder run --resume --hidden 16 --heads 4
-expect 1 "the file has shape" $other --run-folder run --resume --hidden 32 --heads 2
+expect 1 '"model.head_size" is 8 in the checkpoint but 4 here' $other --run-folder run --resume --hidden 16 --heads 4
+expect 1 '"model.head_size" is 8 in the checkpoint but 16 here' $other --run-folder run --resume --hidden 32 --heads 2
 expect 1 "the run had seed 1, not 2" $long --run-folder run --resume --seed 2
 start_and_stop KILL 137 $long --run-folder run --resume
 start_and_stop INT 130 $long --run-folder run --resume
