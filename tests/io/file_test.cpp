@@ -18,28 +18,17 @@ using namespace plinth;
 using Catch::Matchers::Contains;
 using detail::FileReplacement;
 using detail::InputFile;
+using files::bytes;
+using files::refuses;
+using files::replace;
 using Names = std::vector<std::string>;
 
 namespace {
-
-std::span<const std::byte> bytes(const std::string& text) { return std::as_bytes(std::span(text)); }
 
 std::string read(const InputFile& file, std::uint64_t offset, std::size_t size) {
   std::string text(size, '?');
   file.read(offset, std::as_writable_bytes(std::span(text)));
   return text;
-}
-
-void replace(const std::filesystem::path& file, const std::string& text) {
-  FileReplacement output(file);
-  output.write(bytes(text));
-  output.commit();
-}
-
-template <class F>
-void refuses(F&& f, const std::string& text) {
-  CHECK_THROWS_AS(f(), IoError);
-  CHECK_THROWS_WITH(f(), Contains(text));
 }
 
 }  // namespace

@@ -10,11 +10,12 @@
 #include <fstream>
 #include <iterator>
 #include <random>
+#include <span>
 #include <string>
 #include <system_error>
 #include <vector>
 
-#include <plinth/io/file_calls.hpp>
+#include <plinth/io/file.hpp>
 
 #include "catch.hpp"
 
@@ -66,6 +67,21 @@ inline void write(const std::filesystem::path& file, const std::string& bytes) {
   std::ofstream stream(file, std::ios::binary);
   stream << bytes << std::flush;
   REQUIRE(stream);
+}
+
+inline std::span<const std::byte> bytes(const std::string& text) { return std::as_bytes(std::span(text)); }
+
+/// As a writer of the library replaces a file.
+inline void replace(const std::filesystem::path& file, const std::string& text) {
+  plinth::detail::FileReplacement output(file);
+  output.write(bytes(text));
+  output.commit();
+}
+
+template <class F>
+void refuses(F&& f, const std::string& text) {
+  CHECK_THROWS_AS(f(), plinth::IoError);
+  CHECK_THROWS_WITH(f(), Catch::Matchers::Contains(text));
 }
 
 /// While it lives, this thread's files can take `bytes` more, and then the disk is full.

@@ -25,6 +25,9 @@ using namespace plinth;
 using Catch::Matchers::Contains;
 using detail::FileReplacement;
 using detail::InputFile;
+using files::bytes;
+using files::refuses;
+using files::replace;
 using Names = std::vector<std::string>;
 
 namespace {
@@ -69,20 +72,6 @@ std::int64_t peak_memory() {
   ::rusage usage;
   REQUIRE(::getrusage(RUSAGE_SELF, &usage) == 0);
   return usage.ru_maxrss * 1024;
-}
-
-std::span<const std::byte> bytes(const std::string& text) { return std::as_bytes(std::span(text)); }
-
-void replace(const std::filesystem::path& file, const std::string& text) {
-  FileReplacement output(file);
-  output.write(bytes(text));
-  output.commit();
-}
-
-template <class F>
-void refuses(F&& f, const std::string& text) {
-  CHECK_THROWS_AS(f(), IoError);
-  CHECK_THROWS_WITH(f(), Contains(text));
 }
 
 }  // namespace

@@ -8,7 +8,7 @@
 #include <span>
 #include <vector>
 
-#include <plinth/tensor/tensor.hpp>
+#include <plinth/ops/cross_entropy.hpp>
 
 namespace plinth {
 
@@ -36,10 +36,7 @@ std::vector<std::int32_t> predicted_classes(const Tensor<T, D>& logits) {
 /// Throws ShapeError, and ArgumentError when no target counts.
 template <Real T, class D>
 double accuracy(const Tensor<T, D>& logits, const Tensor<std::int32_t, D>& targets) {
-  bool fits = logits.rank() == targets.rank() + 1;
-  for (int i = 0; fits && i < targets.rank(); ++i) fits = logits.size(i) == targets.size(i);
-  detail::require<ShapeError>(fits, "accuracy: logits ", logits.shape(), " and targets ", targets.shape(),
-                              " do not fit");
+  detail::require_rows("accuracy", logits.shape(), targets.shape());
   const auto predictions = predicted_classes(logits);
   const auto wanted = targets.to_vector();
   std::int64_t counted = 0, right = 0;

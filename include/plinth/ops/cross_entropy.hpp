@@ -46,6 +46,17 @@ struct CrossEntropyOp {
   }
 };
 
+namespace detail {
+
+/// Throws ShapeError unless logits (..., V) have a row for each of the targets (...).
+inline void require_rows(const char* name, const Shape& logits, const Shape& targets) {
+  bool fits = logits.rank() == targets.rank() + 1;
+  for (int i = 0; fits && i < targets.rank(); ++i) fits = logits[i] == targets[i];
+  require<ShapeError>(fits, name, ": logits ", logits, " and targets ", targets, " do not fit");
+}
+
+}  // namespace detail
+
 /// The mean over all positions with target >= 0 of -log softmax(logits)[target], in nats, in float or wider; 0 when
 /// every target is negative. logits (..., V), targets (...). Label smoothing e takes, in place of the target alone, the
 /// target with weight 1 - e and every class with weight e / V.  Szegedy et al. 2016, section 7.
@@ -54,10 +65,7 @@ struct CrossEntropyOp {
 template <Real T, class D>
 Tensor<accumulator_t<T>, D> cross_entropy(const Tensor<T, D>& logits, const Tensor<std::int32_t, D>& targets,
                                             double label_smoothing = 0) {
-  bool fits = logits.rank() == targets.rank() + 1;
-  for (int i = 0; fits && i < targets.rank(); ++i) fits = logits.size(i) == targets.size(i);
-  detail::require<ShapeError>(fits, "cross_entropy: logits ", logits.shape(), " and targets ",
-                              targets.shape(), " do not fit");
+  detail::require_rows("cross_entropy", logits.shape(), targets.shape());
   detail::require<ArgumentError>(label_smoothing >= 0 && label_smoothing <= 1, "cross_entropy: label_smoothing ",
                                  label_smoothing, " is outside [0, 1]");
   return apply(CrossEntropyOp<T, D>{label_smoothing, {}, {}, {}, {}}, logits, targets);
