@@ -15,30 +15,15 @@
 
 #include "catch.hpp"
 #include "kernels/numbers.hpp"
+#include "train/runs.hpp"
 
 using namespace plinth;
 using Catch::Matchers::Contains;
+using runs::data;
+using runs::tiny;
+using runs::weights;
 
 namespace {
-
-const TransformerConfig config = {.vocabulary = 7, .context = 8, .hidden = 16, .layers = 1, .heads = 2, .dropout = 0.1};
-
-/// Tokens that a model can learn: each is the double of the one before, with a 0 now and then.
-TokenWindows data() {
-  std::vector<std::int32_t> tokens = {1};
-  for (std::size_t i = 1; i < 500; ++i) tokens.push_back(i % 5 ? tokens.back() * 2 % 7 : tokens.back() % 6 + 1);
-  return TokenWindows(tokens);
-}
-
-template <class M>
-std::vector<float> weights(const M& model) {
-  std::vector<float> all;
-  for_each_parameter(model, [&](const std::string&, const auto& x) {
-    const auto values = x.to_vector();
-    all.insert(all.end(), values.begin(), values.end());
-  });
-  return all;
-}
 
 /// The losses of a training run, and the weights behind them.
 std::vector<float> train(const TransformerConfig& model_config, const TrainerOptions& options) {
@@ -53,51 +38,11 @@ std::vector<float> train(const TransformerConfig& model_config, const TrainerOpt
 
 template <class Change>
 void refuses(const char* text, Change change) {
-  Decoder<float> model(config);
+  Decoder<float> model(tiny);
   TrainerOptions options;
   change(options);
   CHECK_THROWS_AS(Trainer(model, options), ArgumentError);
   CHECK_THROWS_WITH(Trainer(model, options), Contains(text));
-}
-
-/// A model with a parameter that the loss does not depend on.
-struct Broken {
-  using element = float;
-  using device = Cpu;
-  Decoder<float> inner{::config};
-  TransformerConfig config = inner.config;
-  Tensor<float> forgotten{{1}, {1}};
-
-  Broken() { require_gradient(forgotten); }
-  Tensor<float> operator()(const Tensor<std::int32_t>& tokens) const { return inner(tokens); }
-  static void visit(auto& self, auto&& f) {
-    f("inner", self.inner);
-    f("forgotten", self.forgotten);
-  }
-};
-
-/// A model of a user's own whose dropouts nobody has told apart.
-struct TwoDropouts {
-  using element = float;
-  using device = Cpu;
-  Tensor<float> weight{{64}, std::vector<float>(64, 1)};
-  Dropout first{0.5}, second{0.5};
-
-  TwoDropouts() { require_gradient(weight); }
-  static void visit(auto& self, auto&& f) {
-    f("weight", self.weight);
-    f("first", self.first);
-    f("second", self.second);
-  }
-};
-
-template <class M>
-std::vector<std::uint32_t> dropout_sites(const M& model) {
-  std::vector<std::uint32_t> all;
-  walk("", model, [&](const std::string&, const auto& part) {
-    if constexpr (std::is_same_v<std::remove_cvref_t<decltype(part)>, Dropout>) all.push_back(part.site);
-  });
-  return all;
 }
 
 /// The options say all that the schedule takes.
@@ -112,7 +57,7 @@ static_assert(!made_from_options<StableSchedule> && !made_from_options<ConstantS
 }  // namespace
 
 TEST_CASE("the trainer reports each step and the loss falls") {
-  Decoder<float> model(config);
+  Decoder<float> model(tiny);
   std::vector<float> losses;
   Trainer trainer(model, {.steps = 120, .batch = 8, .learning_rate = 1e-2, .final_learning_rate = 1e-3, .warmup_steps = 10});
   trainer.fit(data(), [&](const TrainingStep& report) {
@@ -131,7 +76,7 @@ TEST_CASE("the trainer reports each step and the loss falls") {
 TEST_CASE("the trainer is the loop by hand") {
   const TrainerOptions options = {.steps = 4, .batch = 3, .context = 6, .accumulation = 2, .learning_rate = 1e-2,
                                   .warmup_steps = 2, .clip_norm = 0.5, .seed = 9};
-  Decoder<float> model(config);
+  Decoder<float> model(tiny);
   std::vector<float> losses;
   AdamW optimizer(model, options.adamw);
   const CosineSchedule rate{1e-2, 0, 2, 4};
@@ -152,11 +97,11 @@ TEST_CASE("the trainer is the loop by hand") {
   }
   const auto w = weights(model);
   losses.insert(losses.end(), w.begin(), w.end());
-  CHECK(train(config, options) == losses);
+  CHECK(train(tiny, options) == losses);
 }
 
 TEST_CASE("accumulated micro-steps are one step of the whole batch") {
-  const Decoder<double> model(config);
+  const Decoder<double> model(tiny);
   const auto windows = data();
   std::vector<std::int32_t> inputs, targets;
   for (std::int64_t micro = 0; micro < 4; ++micro) {
@@ -181,10 +126,10 @@ TEST_CASE("accumulated micro-steps are one step of the whole batch") {
 
 TEST_CASE("the seed of the trainer decides batches and masks") {
   TrainerOptions options = {.steps = 3, .batch = 2};
-  const auto first = train(config, options);
-  CHECK(train(config, options) == first);
+  const auto first = train(tiny, options);
+  CHECK(train(tiny, options) == first);
   options.seed = 2;
-  CHECK(train(config, options) != first);
+  CHECK(train(tiny, options) != first);
 }
 
 TEST_CASE("the trainer refuses options out of range") {
@@ -205,7 +150,7 @@ TEST_CASE("the trainer refuses options out of range") {
 
 TEST_CASE("a clip_norm of 0 leaves gradients as they are and reports their norm") {
   const auto run = [](double clip_norm) {
-    Decoder<float> model(config);
+    Decoder<float> model(tiny);
     std::vector<float> all;
     // Plain descent: Adam would hide a factor that all gradients have in common.
     Trainer(model, {.steps = 3, .batch = 2, .clip_norm = clip_norm}, Sgd(model), ConstantSchedule{0.1})
@@ -219,34 +164,8 @@ TEST_CASE("a clip_norm of 0 leaves gradients as they are and reports their norm"
   CHECK(run(0) != run(0.01));
 }
 
-TEST_CASE("the trainer gives the dropouts of a model masks of their own") {
-  TwoDropouts model;
-  std::vector<float> first, second;
-  Trainer(model, {.steps = 1}).fit([&](const MicroStep&) {
-    first = model.first(model.weight).to_vector();
-    second = model.second(model.weight).to_vector();
-    return sum(model.weight);
-  });
-  CHECK(first != second);
-  Decoder<float> decoder(config);
-  const auto sites = dropout_sites(decoder);
-  REQUIRE(sites.size() > 1);
-  const Trainer trainer(decoder, {});
-  CHECK(dropout_sites(decoder) == sites);
-}
-
-TEST_CASE("the trainer names parameters that no gradient reached") {
-  Broken model;
-  Trainer trainer(model, {.steps = 1, .batch = 2});
-  CHECK_THROWS_WITH(trainer.fit(data()), "trainer: no gradient reached forgotten");
-  Decoder<float> frozen(config);
-  set_trainable(frozen, false);
-  Trainer nothing_to_do(frozen, {.steps = 1, .batch = 2});
-  CHECK_THROWS_AS(nothing_to_do.fit(data()), GradientError);
-}
-
 TEST_CASE("data without a window is refused") {
-  Decoder<float> model(config);
+  Decoder<float> model(tiny);
   Trainer trainer(model, {.steps = 1, .batch = 2});
   CHECK_THROWS_AS(trainer.fit(TokenWindows({1, 2, 3})), ArgumentError);
   Trainer longer(model, {.steps = 1, .batch = 2, .context = 9});
@@ -254,42 +173,11 @@ TEST_CASE("data without a window is refused") {
   CHECK_THROWS_AS(trainer.fit(TokenWindows(std::vector<std::int32_t>(20, 7))), ArgumentError);  // no such token
 }
 
-TEST_CASE("a part of a model can be frozen") {
-  Decoder<float> model(config);
-  set_trainable(model.input.token_embedding, false);
-  set_trainable(model.stack.blocks, false);
-  const auto embedding = model.input.token_embedding.weight.to_vector(), up = model.stack.blocks[0].feed_forward.up.weight.to_vector();
-  const auto positions = model.input.position_embedding->weight.to_vector();
-  Trainer(model, {.steps = 2, .batch = 2}).fit(data());
-  CHECK(model.input.token_embedding.weight.to_vector() == embedding);
-  CHECK(model.stack.blocks[0].feed_forward.up.weight.to_vector() == up);
-  CHECK(model.input.position_embedding->weight.to_vector() != positions);
-}
-
-TEST_CASE("freezing and unfreezing reach an optimiser that was made before") {
-  Decoder<float> model(config);
-  set_trainable(model.stack.blocks, false);
-  Trainer trainer(model, {.steps = 2, .batch = 2});
-  const auto start = model.stack.blocks[0].feed_forward.up.weight.to_vector();
-  trainer.fit(data(), [](const TrainingStep&) { return false; });
-  CHECK(model.stack.blocks[0].feed_forward.up.weight.to_vector() == start);
-  set_trainable(model.stack.blocks, true);
-  trainer.fit(data());
-  CHECK(model.stack.blocks[0].feed_forward.up.weight.to_vector() != start);
-
-  const auto batch = data().batch(2, 8, 1, 0);
-  backward(cross_entropy(model(batch.inputs), batch.targets));
-  set_trainable(model, false);
-  const auto frozen = weights(model);
-  AdamW(model).step(0.1);
-  CHECK(weights(model) == frozen);
-}
-
 TEST_CASE("fit goes on where it stopped, and a restored run where another was") {
   const TrainerOptions options = {.steps = 7, .batch = 2, .accumulation = 2, .learning_rate = 1e-2, .warmup_steps = 2};
-  const auto whole = train(config, options);
+  const auto whole = train(tiny, options);
   const auto until = [](std::int64_t step) { return [step](const TrainingStep& report) { return report.step + 1 < step; }; };
-  Decoder<float> model(config), other(config);
+  Decoder<float> model(tiny), other(tiny);
   Trainer trainer(model, options), later(other, options);
   trainer.fit(data(), until(3));
   CHECK(trainer.state().next_step == 3);
@@ -312,7 +200,7 @@ TEST_CASE("fit goes on where it stopped, and a restored run where another was") 
 
 TEST_CASE("any loss, optimiser and schedule") {
   const TrainerOptions options = {.steps = 3, .batch = 2, .accumulation = 2, .clip_norm = 1e9, .seed = 5};
-  Decoder<float> model(config), by_hand(config);
+  Decoder<float> model(tiny), by_hand(tiny);
   Trainer trainer(model, options, Sgd(model, {.momentum = 0.9}), [](std::int64_t step) { return 0.1 * static_cast<double>(step); });
   const auto loss = [](const Decoder<float>& of, std::uint64_t seed, std::int64_t step, std::int64_t micro) {
     const auto tokens = data().batch(4, 8, seed, step, micro).inputs;
@@ -337,11 +225,11 @@ TEST_CASE("any loss, optimiser and schedule") {
 
 TEST_CASE("two threads train two models at once") {
   const TrainerOptions options = {.steps = 10, .batch = 2, .learning_rate = 1e-2};
-  auto other = config;
+  auto other = tiny;
   other.seed = 5;
-  const auto first = train(config, options), second = train(other, options);
+  const auto first = train(tiny, options), second = train(other, options);
   std::vector<float> results[2];
-  std::thread one([&] { results[0] = train(config, options); }), two([&] { results[1] = train(other, options); });
+  std::thread one([&] { results[0] = train(tiny, options); }), two([&] { results[1] = train(other, options); });
   one.join();
   two.join();
   CHECK(results[0] == first);
