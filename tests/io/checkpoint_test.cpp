@@ -57,7 +57,7 @@ TEST_CASE("the last checkpoints are kept") {
 
 TEST_CASE("other files in the folder are no checkpoints and are left alone") {
   const files::Folder folder;
-  for (const char* name : {"step-", "step-01", "step-1x", "step--1", "step-9223372036854775808", "Step-1", "notes.tmp"})
+  for (const char* name : {"step-", "step-01", "step-1x", "step--1", "step-9223372036854775808", "Step-2", "notes.tmp"})
     files::write(folder / name, "text");
   CHECK(newest(folder.path()) == -1);
   save(folder.path(), 1, 1);

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <new>
 #include <set>
 #include <thread>
 #include <vector>
@@ -24,12 +25,12 @@ struct SmallMachine {
     if (left == 0) return nullptr;
     --left;
     ++blocks;
-    return std::aligned_alloc(64, bytes);
+    return ::operator new(bytes, std::align_val_t(64), std::nothrow);
   }
   static void release(void* block) {
     ++left;
     --blocks;
-    std::free(block);
+    ::operator delete(block, std::align_val_t(64));
   }
 };
 
