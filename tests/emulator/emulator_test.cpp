@@ -104,14 +104,14 @@ std::string deadlock_of(Kernel kernel, std::size_t block) {
 
 }  // namespace
 
-TEST_CASE("emulator: a forgotten barrier gives wrong results", "[planted race]") {
+TEST_CASE("emulator, planted race: a forgotten barrier gives wrong results") {
   const auto x = test_values<float>(threads, 1);
   CHECK(times_right(reverse_twice<true, true>, x) == 20);
   CHECK(times_right(reverse_twice<false, true>, x) == 0);
   CHECK(times_right(reverse_twice<true, false>, x) == 0);
 }
 
-TEST_CASE("emulator: lanes of a warp do not run in step", "[planted race]") {
+TEST_CASE("emulator, planted race: lanes of a warp do not run in step") {
   auto swapped = test_values<float>(threads, 1);
   for (std::size_t i = 0; i < swapped.size(); i += 2) std::swap(swapped[i], swapped[i + 1]);
   CHECK(times_right(exchange_unsynchronised, swapped) == 0);

@@ -31,6 +31,6 @@ TEST_CASE("SHA-256 of the published examples") {
 TEST_CASE("SHA-256 does not depend on how the data is cut") {
   std::string text;
   for (int i = 0; i < 300; ++i) text += static_cast<char>(i * 7);
-  for (const std::size_t piece : {1, 2, 55, 56, 63, 64, 65, 299}) CHECK(digest(text, piece) == digest(text));
+  for (const std::size_t piece : {1u, 2u, 55u, 56u, 63u, 64u, 65u, 299u}) CHECK(digest(text, piece) == digest(text));
   CHECK(digest(text) != digest(text + '\0'));
 }

@@ -183,8 +183,8 @@ OpSpec biased_spec() {
   OpSpec spec = empty_spec("attention with a bias");
   spec.broadcasts = true;
   const auto add = [&](const char* what, const Sizes& s, const Shape& bias, const Sight& sight = {},
-                       Layout layout = Layout::dense) {
-    auto all = inputs(s, layout, 2);
+                       Layout layout = Layout::dense, double reach = 2) {
+    auto all = inputs(s, layout, reach);
     all.push_back({bias, layout});
     spec.samples.push_back({what, all, operation(Form::fused, sight, 1), attention_of(sight, 1)});
   };
@@ -195,7 +195,7 @@ OpSpec biased_spec() {
   add("of queries alone", {1, 2, 1, 3, 4, 2}, {3, 1}, {true});
   add("full, causal", {2, 2, 1, 4, 4, 3}, {2, 2, 4, 4}, {true});
   add("with a window and rows", {2, 2, 1, 4, 6, 3}, {1, 2, 4, 6}, {true, 2, {2, 0, 6, 1, 0, 3}}, Layout::spaced);
-  add("T 33, S 70, D 64", {2, 2, 1, 33, 70, 64}, {1, 2, 33, 70}, {true});
+  add("T 33, S 70, D 64", {2, 2, 1, 33, 70, 64}, {1, 2, 33, 70}, {true}, Layout::dense, 1);
   spec.refusals.push_back(refuses<plinth::ShapeError>(
       [] {
         const Tensor<double> x({1, 1, 2, 4});
