@@ -46,6 +46,7 @@
 #include <plinth/ops/dropout.hpp>
 #include <plinth/ops/gather.hpp>
 #include <plinth/ops/heads.hpp>
+#include <plinth/ops/linear_cross_entropy.hpp>
 #include <plinth/ops/matmul.hpp>
 #include <plinth/ops/pointwise.hpp>
 #include <plinth/ops/reduction.hpp>

@@ -41,6 +41,9 @@ struct Table {
         logits.push_back(static_cast<T>(logit(tokens.to_vector()[static_cast<std::size_t>(i)], i % time, next)));
     return Tensor<T>({B, time, V}, logits);
   }
+  Tensor<accumulator_t<T>> loss(const Tensor<std::int32_t>& tokens, const Tensor<std::int32_t>& targets) const {
+    return cross_entropy((*this)(tokens), targets);
+  }
 };
 
 /// Pseudo-random tokens.

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-// The op table: softmax and cross-entropy.
+// The op table: softmax, and cross-entropy alone and behind a linear layer.
 #include <algorithm>
 #include <cmath>
 #include <limits>
 
-#include <plinth/ops/cross_entropy.hpp>
+#include <plinth/ops/linear_cross_entropy.hpp>
 
 #include "ops/spec.hpp"
 
@@ -114,7 +114,65 @@ OpSpec cross_entropy_spec() {
   return spec;
 }
 
-Specs specs() { return {softmax_spec(), cross_entropy_spec()}; }
+/// cross_entropy_of the logits x W^T.
+Reference linear_cross_entropy_of(const std::vector<std::int32_t>& targets, double smoothing) {
+  return [=](const Arrays& in) {
+    Shape shape = in[0].shape;
+    shape[-1] = in[1].shape[0];
+    const Array logits(shape, [&](const Shape& index) {
+      double z = 0;
+      Shape from = index;
+      for (from[-1] = 0; from[-1] < in[1].shape[1]; ++from[-1]) z += in[0].at(from) * in[1].at({index[-1], from[-1]});
+      return z;
+    });
+    return cross_entropy_of(targets, smoothing)({logits});
+  };
+}
+
+OpSpec linear_cross_entropy_spec() {
+  OpSpec spec{.name = "linear_cross_entropy", .covers = {"LinearCrossEntropyOp"}};
+  const auto add = [&](const char* what, Input x, Input weight, const std::vector<std::int32_t>& targets,
+                       std::int64_t rows_at_once = 512, double smoothing = 0, Layout of_targets = Layout::dense) {
+    Shape rows;
+    for (int i = 0; i + 1 < x.shape.rank(); ++i) rows.push_back(x.shape[i]);
+    const auto ids = placed<std::int32_t>(rows, of_targets, std::vector<double>(targets.begin(), targets.end()));
+    const auto op = [=]<class T>(const Tensors<T>& in) {
+      return plinth::apply(plinth::LinearCrossEntropyOp<T, plinth::Cpu>{smoothing, rows_at_once, {}, {}}, in[0], in[1], ids);
+    };
+    spec.samples.push_back({what, {x, weight}, op, linear_cross_entropy_of(targets, smoothing)});
+  };
+  add("one class", {{1, 1}}, {{1, 1}}, {0});
+  add("one row without axes", {{3}}, {{7, 3}}, {3});
+  add("rows in one chunk", {{3, 4}}, {{5, 4}}, {4, 0, 2});
+  add("chunks of one row", {{3, 4}}, {{5, 4}}, {4, 0, 2}, 1);
+  add("a shorter last chunk", {{7, 3}}, {{5, 3}}, {4, 0, 2, 1, 1, 3, 0}, 3);
+  add("whole chunks", {{2, 3, 2}}, {{4, 2}}, {3, 0, 2, 1, 1, 3}, 2);
+  add("some ignored", {{4, 3}}, {{6, 3}}, {-1, 2, -100, 0}, 2);
+  add("a chunk ignored", {{4, 3}}, {{6, 3}}, {-1, -1, 5, 0}, 2);
+  add("all ignored", {{3, 3}}, {{2, 3}}, {-1, -1, -1}, 2);
+  add("no rows", {{0, 3}}, {{5, 3}}, {});
+  add("no inputs", {{2, 0}}, {{3, 0}}, {1, 2});
+  add("sure and wrong", {{2, 1}, Layout::dense, 0, 0, {20, -30}}, {{2, 1}, Layout::dense, 0, 0, {10, -10}}, {1, 0}, 1);
+  add("transposed", {{4, 5}, Layout::transposed}, {{3, 5}, Layout::transposed}, {0, 1, 2, 0}, 3);
+  add("with gaps, smoothed", {{2, 3, 5}, Layout::spaced}, {{4, 5}, Layout::backward}, {3, 0, 1, -1, 2, 2}, 4, 0.3, Layout::backward);
+  std::vector<std::int32_t> many;
+  for (std::int32_t i = 0; i < 131; ++i) many.push_back(i * 7 % 141 - 1);
+  add("large", {{131, 67}, Layout::dense, -1, 1}, {{141, 67}, Layout::dense, -1, 1}, many, 100);
+  const auto call = [](const Shape& x, const Shape& weight, const Shape& rows, std::int32_t target, double smoothing = 0) {
+    return [=] {
+      linear_cross_entropy(Tensor<double>(x), Tensor<double>(weight), plinth::full<std::int32_t>(rows, target), smoothing);
+    };
+  };
+  spec.refusals = {
+      refuses<ShapeError>(call({2, 3}, {4, 5}, {2}, 0), {"linear_cross_entropy", "(2, 3)", "(4, 5)"}),
+      refuses<ShapeError>(call({2, 3}, {3}, {2}, 0), {"linear_cross_entropy", "(2, 3)", "(3)"}),
+      refuses<ShapeError>(call({2, 3}, {4, 3}, {3}, 0), {"linear_cross_entropy", "(2, 4)", "(3)"}),
+      refuses<ArgumentError>(call({2, 3}, {4, 3}, {2}, 4), {"cross_entropy", "target 4", "[0, 4)"}),
+      refuses<ArgumentError>(call({2, 3}, {4, 3}, {2}, 0, 1.5), {"linear_cross_entropy", "label_smoothing 1.5", "[0, 1]"})};
+  return spec;
+}
+
+Specs specs() { return {softmax_spec(), cross_entropy_spec(), linear_cross_entropy_spec()}; }
 
 const InTable entered(specs);
 

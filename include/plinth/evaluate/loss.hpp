@@ -16,14 +16,19 @@ namespace plinth {
 ///   for (...) loss.add(model(batch.inputs), batch.targets);
 class MeanLoss {
  public:
-  /// Counts the targets >= 0 of a batch: logits (..., V), targets (...). Waits for the device. Throws as cross_entropy.
+  /// Counts the targets >= 0 of a batch, of which `loss` is the mean. Waits for the device.
+  template <Real A, class D>
+  void add_mean(const Tensor<A, D>& loss, const Tensor<std::int32_t, D>& targets) {
+    const auto ids = targets.to_vector();
+    const auto used = std::ranges::count_if(ids, [](std::int32_t id) { return id >= 0; });
+    sum_ += static_cast<double>(loss.item()) * static_cast<double>(used);
+    count_ += used;
+  }
+  /// The same from the logits (..., V) of targets (...). Throws as cross_entropy.
   template <Real T, class D>
   void add(const Tensor<T, D>& logits, const Tensor<std::int32_t, D>& targets) {
     const NoGradient no_gradient;
-    const auto ids = targets.to_vector();
-    const auto used = std::ranges::count_if(ids, [](std::int32_t id) { return id >= 0; });
-    sum_ += static_cast<double>(cross_entropy(logits, targets).item()) * static_cast<double>(used);
-    count_ += used;
+    add_mean(cross_entropy(logits, targets), targets);
   }
 
   /// How many targets were counted.
@@ -38,8 +43,8 @@ class MeanLoss {
   std::int64_t count_ = 0;
 };
 
-/// Mean negative log-likelihood in nats of every token but the first, over windows of `context` tokens without
-/// overlap, `rows` of them at once. exp of it is the perplexity; divided by ln 2 it is in bits per token.
+/// Mean negative log-likelihood in nats of every token but the first, by model.loss(inputs, targets) over windows of
+/// `context` tokens without overlap, `rows` of them at once. exp of it is the perplexity; divided by ln 2 it is in bits per token.
 /// Throws ArgumentError when there are fewer than two tokens, or context or rows are not positive.
 template <class M>
 double mean_loss(const M& model, std::span<const std::int32_t> tokens, std::int64_t context, std::int64_t rows = 64) {
@@ -57,7 +62,8 @@ double mean_loss(const M& model, std::span<const std::int32_t> tokens, std::int6
       return Tensor<std::int32_t, D>(
           {windows, length}, tokens.subspan(static_cast<std::size_t>(at + offset), static_cast<std::size_t>(used)));
     };
-    loss.add(model(part(0)), part(1));
+    const auto targets = part(1);
+    loss.add_mean(model.loss(part(0), targets), targets);
     at += used;
   }
   return loss.mean();

@@ -54,7 +54,7 @@ template <class K, class D, class T>
 concept Copy = requires(queue<D>& q, const Shape& sizes, const Shape& x_strides, const T* x, const Shape& y_strides,
                         T* y) { K::copy(q, sizes, x_strides, x, y_strides, y); };
 
-/// y = To(x)
+/// y = To(x), where x may also be int32
 template <class K, class D, class T>
 concept Cast = requires(queue<D>& q, Count n, const T* x, float* y) { K::cast(q, n, x, y); };
 
@@ -75,7 +75,7 @@ template <class K, class D, class T>
 concept PointwiseBackward =
     requires(queue<D>& q, Count n, AnyFormula f, const T* x, const T* dy, T* dx) { K::pointwise_backward(q, n, f, x, dy, dx); };
 
-/// y[i, j, ...] = f.forward(a[i, j, ...], b[i, j, ...]) with y dense; a stride of 0 broadcasts
+/// y[i, j, ...] = f.forward(a[i, j, ...], b[i, j, ...]) with y dense; a stride of 0 broadcasts; y may be a dense a
 template <class K, class D, class T>
 concept Binary = requires(queue<D>& q, const Shape& sizes, AnyFormula f, const Shape& a_strides, const T* a,
                           const Shape& b_strides, const T* b, T* y) {
@@ -146,7 +146,7 @@ concept Dropout = requires(queue<D>& q, Count n, double probability, const Rando
 
 /// *loss = the mean over rows with target >= 0 of log_sum_exp(row) - sum_c share(c) row[c], 0 when there is none;
 /// *rows_used is their number; share(c) = (1 - smoothing) onehot(target)[c] + smoothing / columns.
-/// dlogits = *dloss / *rows_used (softmax(row) - share), 0 where the target is negative.
+/// dlogits = *dloss / *rows_used (softmax(row) - share), 0 where the target is negative; dlogits may be logits.
 template <class K, class D, class T>
 concept CrossEntropy = requires(queue<D>& q, Count rows, Count columns, double smoothing, const T* logits,
                                 const std::int32_t* targets, accumulator_t<T>* log_sum_exp, accumulator_t<T>* loss, accumulator_t<T>* rows_used,

@@ -38,6 +38,13 @@ struct Decoder {
     return logits(hidden_states(tokens, positions, cache, probe));
   }
 
+  /// The mean loss in nats of targets (B, T), those that follow the tokens (B, T); negative ones do not count. It is
+  /// cross_entropy of the logits, which do not all exist at once. Throws as the call and cross_entropy do.
+  Tensor<accumulator_t<T>, D> loss(const Tensor<std::int32_t, D>& tokens, const Tensor<std::int32_t, D>& targets,
+                                   double label_smoothing = 0) const {
+    return head.loss(hidden_states(tokens), input.token_embedding, config.logit_scale, targets, label_smoothing);
+  }
+
   /// What the logits are computed from, the final norm's output: tokens (B, T) -> (B, T, C). Arguments and errors are
   /// those of the call.
   Tensor<T, D> hidden_states(const Tensor<std::int32_t, D>& tokens, Tensor<std::int32_t, D> positions = {},

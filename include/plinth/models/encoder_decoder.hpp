@@ -44,6 +44,15 @@ struct EncoderDecoder {
     return logits(hidden_states(target, encode(source, mask)));
   }
 
+  /// The mean loss in nats of targets (B, T), those that follow each target token (B, T); negative ones do not count. It
+  /// is cross_entropy of the logits, which do not all exist at once. Throws as the call and cross_entropy do.
+  Tensor<accumulator_t<T>, D> loss(const Tensor<std::int32_t, D>& source, const Tensor<std::int32_t, D>& target,
+                                   const Tensor<std::int32_t, D>& targets, const AttentionMask<T, D>& mask = {},
+                                   double label_smoothing = 0) const {
+    return head.loss(hidden_states(target, encode(source, mask)), input.token_embedding, config.logit_scale, targets,
+                     label_smoothing);
+  }
+
   /// source (B, S) -> what the decoder looks at. The whole mask is the encoder's; the decoder sees what is no padding.
   Memory<T, D> encode(const Tensor<std::int32_t, D>& source, const AttentionMask<T, D>& mask = {}) const {
     const auto positions = detail::counted_positions<T, D>("encoder", config, source, nullptr);

@@ -6,6 +6,7 @@
 #include <plinth/layers/embedding.hpp>
 #include <plinth/layers/linear.hpp>
 #include <plinth/models/config.hpp>
+#include <plinth/ops/linear_cross_entropy.hpp>
 
 namespace plinth {
 
@@ -22,11 +23,22 @@ struct LanguageModelHead {
 
   /// hidden (..., C) -> (..., V)
   Tensor<T, D> operator()(const Tensor<T, D>& hidden, const Embedding<T, D>& token_embedding, double scale) const {
-    const auto x = scale == 1 ? hidden : hidden * scale;
-    return plinth::linear(x, linear.weight.defined() ? linear.weight : token_embedding.weight);
+    return plinth::linear(scaled(hidden, scale), weight(token_embedding));
+  }
+
+  /// The cross-entropy of these logits and targets (...), of which not all exist at once.
+  Tensor<accumulator_t<T>, D> loss(const Tensor<T, D>& hidden, const Embedding<T, D>& token_embedding, double scale,
+                                   const Tensor<std::int32_t, D>& targets, double label_smoothing) const {
+    return linear_cross_entropy(scaled(hidden, scale), weight(token_embedding), targets, label_smoothing);
   }
 
   static void visit(auto& self, auto&& f) { Linear<T, D>::visit(self.linear, f); }
+
+ private:
+  static Tensor<T, D> scaled(const Tensor<T, D>& hidden, double scale) { return scale == 1 ? hidden : hidden * scale; }
+  const Tensor<T, D>& weight(const Embedding<T, D>& token_embedding) const {
+    return linear.weight.defined() ? linear.weight : token_embedding.weight;
+  }
 };
 
 }  // namespace plinth

@@ -10,7 +10,6 @@
 
 #include <plinth/layers/dropout.hpp>
 #include <plinth/ops/arithmetic.hpp>
-#include <plinth/ops/cross_entropy.hpp>
 #include <plinth/train/adam.hpp>
 #include <plinth/train/clip.hpp>
 #include <plinth/train/non_finite.hpp>
@@ -105,14 +104,14 @@ class Trainer {
     name_dropout_sites(model);
   }
 
-  /// Trains a language model: loss(at) is the cross-entropy of a batch of windows.
+  /// Trains a language model: loss(at) is model.loss(inputs, targets) of a batch of windows.
   template <class Observer = detail::Unobserved>
   void fit(const TokenWindows& data, Observer&& observer = {}) {
     const std::int64_t context = options_.context ? options_.context : model_.config.context;
     fit(
         [&](const MicroStep& at) {
           const auto batch = data.template batch<D>(options_.batch, context, at.seed, at.step, at.micro_step);
-          return cross_entropy(model_(batch.inputs), batch.targets);
+          return model_.loss(batch.inputs, batch.targets);
         },
         observer);
   }

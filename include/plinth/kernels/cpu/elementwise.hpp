@@ -110,6 +110,7 @@ struct CpuElementwise {
   template <class T>
   static void scale(queue<Cpu>& queue, std::int64_t n, const accumulator_t<T>* factor, T* x) {
     const accumulator_t<T> by = *factor;
+    if (by == accumulator_t<T>(1)) return;
     over_blocks(queue, n, [=](std::int64_t begin, std::int64_t end) {
       for (std::int64_t i = begin; i < end; ++i) x[i] = static_cast<T>(static_cast<accumulator_t<T>>(x[i]) * by);
     });

@@ -89,9 +89,10 @@ struct CpuSoftmax {
         return;
       }
       const auto excess = [=](std::int64_t i) { return math::exp(static_cast<A>(row[i]) - shift) - of_each; };
-      for (std::int64_t i = 0; i < columns; ++i) to[i] = static_cast<T>(weight * excess(i));
       // The target's share is taken off before rounding to T: of a target that is almost sure nothing would be left.
-      to[targets[r]] = static_cast<T>(weight * (excess(targets[r]) - of_target));
+      const T at_target = static_cast<T>(weight * (excess(targets[r]) - of_target));
+      for (std::int64_t i = 0; i < columns; ++i) to[i] = static_cast<T>(weight * excess(i));
+      to[targets[r]] = at_target;
     });
   }
 
