@@ -110,32 +110,47 @@ struct PlainElements {
   }
   template <class T>
   static void sgd(Queue&, Count n, const SgdSettings& s, double rate_factor, const accumulator_t<T>* step_values,
-                  const accumulator_t<T>* gradient, accumulator_t<T>* velocity, T* weight) {
+                  const T* gradient, accumulator_t<T>* velocity, accumulator_t<T>* master, T* weight) {
     using A = accumulator_t<T>;
     for (Count i = 0; i < n && step_values[1] != A(0); ++i) {
-      const double w = static_cast<double>(weight[i]), g = static_cast<double>(gradient[i]) + s.weight_decay * w;
+      const double w = trained(master, weight, i);
+      const double g = static_cast<double>(step_values[2]) * static_cast<double>(gradient[i]) + s.weight_decay * w;
       const double v = s.momentum * (velocity ? static_cast<double>(velocity[i]) : 0) + g;
       if (velocity) velocity[i] = static_cast<A>(v);
       const double direction = s.nesterov ? g + s.momentum * v : v;
-      weight[i] = static_cast<T>(static_cast<A>(w - static_cast<double>(step_values[0]) * rate_factor * direction));
+      train(w - static_cast<double>(step_values[0]) * rate_factor * direction, master, weight, i);
     }
   }
   template <class T>
   static void adam(Queue&, Count n, const AdamSettings& s, bool decoupled, double rate_factor,
-                   const accumulator_t<T>* step_values, const accumulator_t<T>* gradient, accumulator_t<T>* first,
-                   accumulator_t<T>* second, T* weight) {
+                   const accumulator_t<T>* step_values, const T* gradient, accumulator_t<T>* first,
+                   accumulator_t<T>* second, accumulator_t<T>* master, T* weight) {
     using A = accumulator_t<T>;
     const double rate = static_cast<double>(step_values[0]) * rate_factor;
     for (Count i = 0; i < n && step_values[1] != A(0); ++i) {
-      const double w = static_cast<double>(weight[i]);
-      const double g = static_cast<double>(gradient[i]) + (decoupled ? 0 : s.weight_decay * w);
+      const double w = trained(master, weight, i);
+      const double g = static_cast<double>(step_values[2]) * static_cast<double>(gradient[i]) + (decoupled ? 0 : s.weight_decay * w);
       const double m = s.beta1 * static_cast<double>(first[i]) + (1 - s.beta1) * g;
       const double v = s.beta2 * static_cast<double>(second[i]) + (1 - s.beta2) * g * g;
       first[i] = static_cast<A>(m);
       second[i] = static_cast<A>(v);
-      const double update = m / static_cast<double>(step_values[2]) / (std::sqrt(v / static_cast<double>(step_values[3])) + s.epsilon);
-      weight[i] = static_cast<T>(static_cast<A>(w - (decoupled ? rate * s.weight_decay * w : 0) - rate * update));
+      const double update = m / static_cast<double>(step_values[3]) / (std::sqrt(v / static_cast<double>(step_values[4])) + s.epsilon);
+      train(w - (decoupled ? rate * s.weight_decay * w : 0) - rate * update, master, weight, i);
     }
+  }
+
+ private:
+  /// The weight that is trained: the master, unless the weight is not its rounded copy.
+  template <class T>
+  static double trained(const accumulator_t<T>* master, const T* weight, Count i) {
+    const bool copy = master && static_cast<accumulator_t<T>>(static_cast<T>(master[i])) == static_cast<accumulator_t<T>>(weight[i]);
+    return copy ? static_cast<double>(master[i]) : static_cast<double>(weight[i]);
+  }
+  template <class T>
+  static void train(double w, accumulator_t<T>* master, T* weight, Count i) {
+    const auto value = static_cast<accumulator_t<T>>(w);
+    if (master) master[i] = value;
+    weight[i] = static_cast<T>(value);
   }
 };
 

@@ -26,8 +26,8 @@ template <class T>
 struct Model {
   using element = T;
   using device = Cpu;
-  Tensor<T> matrix{{2, 2}, {T(1), T(-2), T(0.5), T(3)}};
-  Tensor<T> bias{{2}, {T(1), T(-1)}};
+  Tensor<T> matrix{{2, 2}, {T(1.0f), T(-2.0f), T(0.5f), T(3.0f)}};
+  Tensor<T> bias{{2}, {T(1.0f), T(-1.0f)}};
 
   Model() { set_trainable(*this, true); }
   static void visit(auto& self, auto&& f) {
@@ -183,16 +183,84 @@ TEST_CASE("a step that must not proceed changes nothing and counts") {
   Sgd other(model, {.momentum = 0.9});
   const auto before = values(model);
   backward(sum(model.matrix * std::numeric_limits<double>::infinity()));
-  optimizer.step(0.1, no);
-  other.step(0.1, no);
+  optimizer.step(0.1, {.proceed = no});
+  other.step(0.1, {.proceed = no});
   CHECK(values(model) == before);
   CHECK(values(optimizer) == Doubles(12));
   CHECK(values(other) == Doubles(6));
   CHECK(optimizer.steps() == 1);
   clear_gradients(model);
   backward_of_step(model, 1);
-  optimizer.step(0.1, yes);
+  optimizer.step(0.1, {.proceed = yes});
   CHECK(values(model) != before);
+}
+
+TEST_CASE("a factor of the gradients is as if they were scaled") {
+  const auto weights_after = [](auto make_step) {
+    Model<double> model;
+    AdamW optimizer(model, adam);
+    Sgd other(model, {.momentum = 0.9});
+    for (int step = 1; step <= 3; ++step) {
+      backward_of_step(model, step);
+      make_step(model, optimizer, other);
+      clear_gradients(model);
+    }
+    return values(model);
+  };
+  const auto scaled = weights_after([](auto& model, auto& optimizer, auto& other) {
+    CHECK(clip_gradient_norm(model, 0.25).item() > 0.25);
+    optimizer.step(0.1);
+    other.step(0.01);
+  });
+  const auto told = weights_after([](auto& model, auto& optimizer, auto& other) {
+    const double factor = 0.25 / (gradient_norm(model).item() + 1e-6);
+    const Tensor<double> on_device(Shape(), {factor});
+    optimizer.step(0.1, {.gradient_factor = on_device});
+    other.step(0.01, {.gradient_factor = on_device});
+  });
+  for (std::size_t i = 0; i < scaled.size(); ++i) CHECK(told[i] == Approx(scaled[i]).epsilon(1e-12));
+}
+
+TEST_CASE("parameters of 16 bits are rounded copies of masters in float") {
+  const auto check = []<class T>(T) {
+    Model<T> narrow;
+    Model<float> wide;
+    AdamW of_narrow(narrow, adam), of_wide(wide, adam);
+    for (int step = 1; step <= 300; ++step) {  // each too small to be seen in 16 bits
+      for (auto* x : {&narrow.matrix, &narrow.bias}) backward(sum(*x));
+      for (auto* x : {&wide.matrix, &wide.bias}) backward(sum(*x));
+      of_narrow.step(1e-4);
+      of_wide.step(1e-4);
+      clear_gradients(narrow);
+      clear_gradients(wide);
+    }
+    for_each_parameter(wide, [&](const std::string& name, const auto& trained) {
+      for_each_parameter(of_narrow, [&](const std::string& state, const auto& master) {
+        if (state == name + ".master") CHECK(master.to_vector() == trained.to_vector());
+      });
+      for_each_parameter(narrow, [&](const std::string& other, const auto& x) {
+        if (other != name) return;
+        for (std::int64_t i = 0; i < x.count(); ++i)
+          CHECK(x.to_vector()[static_cast<std::size_t>(i)].bits ==
+                T(trained.to_vector()[static_cast<std::size_t>(i)]).bits);
+      });
+    });
+    CHECK(values(of_narrow).size() == 18);
+  };
+  check(bfloat16());
+  check(half());
+}
+
+TEST_CASE("a weight of 16 bits that somebody writes counts more than its master") {
+  Model<bfloat16> model;
+  Sgd optimizer(model);
+  backward(sum(model.bias));
+  optimizer.step(0.25);
+  CHECK(model.bias.to_vector()[0] == 0.75f);
+  model.bias.mutable_data()[0] = bfloat16(5.0f);
+  optimizer.step(0.25);
+  CHECK(model.bias.to_vector()[0] == 4.75f);
+  CHECK(model.bias.to_vector()[1] == -1.5f);
 }
 
 TEST_CASE("parameters without a gradient stay as they are") {

@@ -161,19 +161,20 @@ template <class K, class D, class T>
 concept Rotate = requires(queue<D>& q, const RotaryShape& shape, const T* x, const std::int32_t* positions,
                           const accumulator_t<T>* table, T* y) { K::rotate(q, shape, x, positions, table, y); };
 
-/// One update of weight; nothing changes where step_values[1] is 0.
-/// sgd, with step_values {learning rate, proceed} and velocity null without momentum:
+/// One update of weight by g = step_values[2] gradient; nothing changes where step_values[1] is 0.
+/// sgd, with step_values {learning rate, proceed, gradient factor} and velocity null without momentum:
 ///   g += decay w;  v = momentum v + g;  w -= rate (nesterov ? g + momentum v : v)
-/// adam, with moments first (m) and second (v) and step_values {learning rate, proceed, 1 - beta1^t, 1 - beta2^t}:
+/// adam, with moments first (m) and second (v) and step_values {..., 1 - beta1^t, 1 - beta2^t} behind these:
 ///   decoupled: w -= rate decay w, else g += decay w;  m = beta1 m + (1 - beta1) g;  v = beta2 v + (1 - beta2) g^2;
 ///   w -= rate (m / (1 - beta1^t)) / (sqrt(v / (1 - beta2^t)) + epsilon)
-/// where rate = rate_factor step_values[0].
+/// where rate = rate_factor step_values[0]. Where T is narrower than A, w is master[i], and weight its rounded copy; where
+/// it is not, somebody else wrote the weight, which then is w. Where T is A, master is null.
 template <class K, class D, class T>
 concept Optimizer =
     requires(queue<D>& q, Count n, const SgdSettings& sgd, const AdamSettings& adam, double rate_factor,
-             const accumulator_t<T>* step_values, const accumulator_t<T>* gradient, accumulator_t<T>* state, T* weight) {
-      K::sgd(q, n, sgd, rate_factor, step_values, gradient, state, weight);
-      K::adam(q, n, adam, true, rate_factor, step_values, gradient, state, state, weight);
+             const accumulator_t<T>* step_values, const T* gradient, accumulator_t<T>* state, T* weight) {
+      K::sgd(q, n, sgd, rate_factor, step_values, gradient, state, state, weight);
+      K::adam(q, n, adam, true, rate_factor, step_values, gradient, state, state, state, weight);
     };
 
 }  // namespace contract

@@ -25,18 +25,18 @@ class Adam : public detail::Optimizer<T, D, 2> {
   template <Module M>
   explicit Adam(M& model, const AdamSettings& settings = {}) : Adam("adam", model, settings, false) {}
 
-  /// One update from the gathered gradients; parameters without one stay as they are. `proceed`, where defined, is a
-  /// number on the device: where it is 0, the step is counted and changes nothing. Throws ArgumentError for a learning
-  /// rate that is negative or not finite.
-  void step(double learning_rate, const Tensor<accumulator_t<T>, D>& proceed = {}) {
+  /// One update from the gathered gradients; parameters without one stay as they are. Throws ArgumentError for a
+  /// learning rate that is negative or not finite.
+  void step(double learning_rate, const StepControl<accumulator_t<T>, D>& control = {}) {
     const auto time = static_cast<double>(this->steps() + 1);
-    this->take_step(learning_rate, proceed, 1 - std::pow(settings_.beta1, time), 1 - std::pow(settings_.beta2, time),
+    this->take_step(learning_rate, control, {1 - std::pow(settings_.beta1, time), 1 - std::pow(settings_.beta2, time)},
                     [this](auto& slot, const auto& g, const auto* step_values) {
                       AdamSettings settings = settings_;
                       settings.weight_decay = slot.group.weight_decay;
                       kernels<D>::adam(queue<D>::current(), g.count(), settings, decoupled_, slot.group.rate_factor,
                                        step_values, g.data(), slot.state[0].mutable_data(),
-                                       slot.state[1].mutable_data(), slot.weight.mutable_data());
+                                       slot.state[1].mutable_data(), slot.master.mutable_data(),
+                                       slot.weight.mutable_data());
                     });
   }
 

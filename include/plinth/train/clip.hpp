@@ -52,6 +52,14 @@ Tensor<accumulator_t<T>, D> norm_of(const std::vector<Tensor<T, D>>& all) {
   return norm;
 }
 
+/// By what gradients of this norm are multiplied to have one of `limit` at most.
+template <class A, class D>
+Tensor<A, D> clip_factor(const Tensor<A, D>& norm, double limit) {
+  auto factor = clone(norm);
+  kernels<D>::pointwise(queue<D>::current(), 1, ClipFactor{limit}, norm.data(), factor.mutable_data());
+  return factor;
+}
+
 }  // namespace detail
 
 /// The 2-norm of all gradients together, a tensor of rank 0 on the device. Parameters without a gradient count as 0.
@@ -69,11 +77,9 @@ auto clip_gradient_norm(const M& model, double limit) {
   using D = typename M::device;
   detail::require<ArgumentError>(limit > 0, "clip_gradient_norm: limit ", limit, " is not positive");
   auto all = detail::gathered_gradients(model);
-  auto& q = queue<D>::current();
-  auto norm = detail::norm_of(all);
-  auto factor = clone(norm);
-  kernels<D>::pointwise(q, 1, detail::ClipFactor{limit}, norm.data(), factor.mutable_data());
-  for (auto& g : all) kernels<D>::scale(q, g.count(), factor.data(), g.mutable_data());
+  const auto norm = detail::norm_of(all);
+  const auto factor = detail::clip_factor(norm, limit);
+  for (auto& g : all) kernels<D>::scale(queue<D>::current(), g.count(), factor.data(), g.mutable_data());
   return norm;
 }
 

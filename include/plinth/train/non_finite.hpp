@@ -33,7 +33,7 @@ bool all_finite(const Tensor<T, D>& x) {
 
 /// Follows steps on the device: from the first one with a sum that is not finite on, no step changes anything, and how
 /// many did is counted there until the program looks. By hand, with a loss of rank 0:
-///   watch.follow(loss + norm, [&](const auto& finite) { optimizer.step(rate, finite); });
+///   watch.follow(loss + norm, [&](const auto& finite) { optimizer.step(rate, {.proceed = finite}); });
 ///   if (step % 100 == 99 && watch.look(loss, norm, loss_value, norm_value) > 0) ...
 template <class A, class D>
 class NonFiniteWatch {

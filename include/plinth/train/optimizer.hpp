@@ -12,9 +12,16 @@
 #include <vector>
 
 #include <plinth/autograd/module.hpp>
-#include <plinth/ops/create.hpp>
+#include <plinth/ops/cast.hpp>
 
 namespace plinth {
+
+/// Numbers on the device that a step reads there, so that nothing waits for them.
+template <class A, class D>
+struct StepControl {
+  Tensor<A, D> proceed = {};          ///< (), 0: the step is counted and changes nothing; undefined: 1
+  Tensor<A, D> gradient_factor = {};  ///< (), what all gradients are multiplied by; undefined: 1
+};
 
 /// What a group of parameters has of its own: its rate is rate_factor times the step's.
 struct ParameterGroup {
@@ -27,11 +34,12 @@ namespace detail {
 /// The parameters of a model, whose memory is shared, with N state tensors beside each. A parameter that the model
 /// names twice is updated once. An optimiser is a module of its state, "<parameter>.<state name>", so that what saves
 /// and loads parameters saves and loads it; with steps() this is all there is to an optimiser's state.
+///
+/// 16 bits lose small updates: such a parameter gets a master in float, "<parameter>.master", which is what is trained,
+/// and the parameter is its rounded copy. Micikevicius et al. 2018 (arXiv:1710.03740), section 3.1.
 template <class T, class D, std::size_t N>
 class Optimizer {
-  static_assert(std::same_as<T, accumulator_t<T>>,
-                "a model is trained in float or double: 16 bits lose small updates. Train one of these and copy_state "
-                "its parameters into the 16-bit model.");
+  static constexpr bool has_masters = !std::same_as<T, accumulator_t<T>>;
 
  public:
   using element = accumulator_t<T>;
@@ -63,8 +71,10 @@ class Optimizer {
   }
 
   static void visit(auto& self, auto&& f) {
-    for (auto& slot : self.slots_)
+    for (auto& slot : self.slots_) {
       for (std::size_t i = 0; i < N; ++i) f(slot.name + '.' + self.state_names_[i], slot.state[i]);
+      if constexpr (has_masters) f(slot.name + ".master", slot.master);
+    }
   }
 
  protected:
@@ -72,6 +82,7 @@ class Optimizer {
     std::string name;
     Tensor<T, D> weight;
     std::array<Tensor<element, D>, N> state;
+    Tensor<element, D> master;
     ParameterGroup group;
   };
 
@@ -79,14 +90,15 @@ class Optimizer {
   template <Module M>
   Optimizer(const char* name, M& model, const std::array<const char*, N>& state_names, double weight_decay,
             bool has_state)
-      : name_(name), state_names_(state_names), step_values_({4}) {
+      : name_(name), state_names_(state_names), step_values_({5}) {
     for_each_distinct_parameter(model, [&](const std::string& parameter, Tensor<T, D>& weight) {
       require<ArgumentError>(weight.contiguous(), name, ": ", parameter, " has strides ", weight.strides(),
                              "; it must be dense in memory, as plinth::clone makes it");
       if (!node_of(weight)) require_gradient(weight, false);  // a slot to share, should it be trained later
-      Slot slot{parameter, weight, {}, {1, weight.rank() < 2 ? 0 : weight_decay}};
+      Slot slot{parameter, weight, {}, {}, {1, weight.rank() < 2 ? 0 : weight_decay}};
       if (has_state)
         for (auto& state : slot.state) state = zeros<element, D>(weight.shape());
+      if constexpr (has_masters) slot.master = converted<element>(detach(weight));
       slots_.push_back(std::move(slot));
     });
     require<ArgumentError>(!slots_.empty(), name, ": the model has no parameters");
@@ -96,17 +108,20 @@ class Optimizer {
     require<ArgumentError>(good, name_, ": ", setting, " ", value, " must be ", wanted);
   }
 
-  /// Counts a step, sends its numbers to the device and calls update(slot, gradient, step values) for each parameter
-  /// with a gradient. `proceed`, where defined, is a number on the device: 0 lets the step change nothing.
+  /// Counts a step, sends its numbers to the device, those of the optimiser's own behind the others, and calls
+  /// update(slot, gradient, step values) for each parameter with a gradient.
   template <class Update>
-  void take_step(double rate, const Tensor<element, D>& proceed, double third, double fourth, const Update& update) {
+  void take_step(double rate, const StepControl<element, D>& control, const std::array<double, 2>& own,
+                 const Update& update) {
     require<ArgumentError>(rate >= 0 && std::isfinite(rate), name_, ": a learning rate of ", rate,
                            " must be finite and not negative");
-    const element values[4] = {static_cast<element>(rate), 1, static_cast<element>(third),
-                               static_cast<element>(fourth)};
+    const element values[5] = {static_cast<element>(rate), 1, 1, static_cast<element>(own[0]),
+                               static_cast<element>(own[1])};
     memory<D>::copy_from_host(step_values_.mutable_data(), values, sizeof values);
-    if (proceed.defined())
-      kernels<D>::copy(queue<D>::current(), {1}, {1}, proceed.data(), {1}, step_values_.mutable_data() + 1);
+    const Tensor<element, D>* const given[2] = {&control.proceed, &control.gradient_factor};
+    for (int i = 0; i < 2; ++i)
+      if (given[i]->defined())
+        kernels<D>::copy(queue<D>::current(), {1}, {1}, given[i]->data(), {1}, step_values_.mutable_data() + 1 + i);
     for (Slot& slot : slots_) {
       const auto g = gradient(slot.weight);
       if (g.defined()) update(slot, g, step_values_.data());

@@ -29,15 +29,14 @@ class Sgd : public detail::Optimizer<T, D, 1> {
     this->require_range(settings.weight_decay >= 0, "weight_decay", settings.weight_decay, "at least 0");
   }
 
-  /// One update from the gathered gradients; parameters without one stay as they are. `proceed`, where defined, is a
-  /// number on the device: where it is 0, the step is counted and changes nothing. Throws ArgumentError for a learning
-  /// rate that is negative or not finite.
-  void step(double learning_rate, const Tensor<accumulator_t<T>, D>& proceed = {}) {
-    this->take_step(learning_rate, proceed, 0, 0, [this](auto& slot, const auto& g, const auto* step_values) {
+  /// One update from the gathered gradients; parameters without one stay as they are. Throws ArgumentError for a
+  /// learning rate that is negative or not finite.
+  void step(double learning_rate, const StepControl<accumulator_t<T>, D>& control = {}) {
+    this->take_step(learning_rate, control, {}, [this](auto& slot, const auto& g, const auto* step_values) {
       SgdSettings settings = settings_;
       settings.weight_decay = slot.group.weight_decay;
       kernels<D>::sgd(queue<D>::current(), g.count(), settings, slot.group.rate_factor, step_values, g.data(),
-                      slot.state[0].mutable_data(), slot.weight.mutable_data());
+                      slot.state[0].mutable_data(), slot.master.mutable_data(), slot.weight.mutable_data());
     });
   }
 

@@ -161,9 +161,9 @@ class Trainer {
       TrainingStep report = {next_step_, schedule_(next_step_), 0, 0};
       const Scalar mean = backward_of_step(loss);
       if (first) require_all_reached();
-      const Scalar norm =
-          options_.clip_norm > 0 ? clip_gradient_norm(model_, options_.clip_norm) : gradient_norm(model_);
-      watch_.follow(mean + norm, [&](const Scalar& finite) { optimizer_.step(report.learning_rate, finite); });
+      const Scalar norm = gradient_norm(model_);
+      const Scalar factor = options_.clip_norm > 0 ? detail::clip_factor(norm, options_.clip_norm) : Scalar();
+      watch_.follow(mean + norm, [&](const Scalar& finite) { optimizer_.step(report.learning_rate, {finite, factor}); });
       ++next_step_;
       clear_gradients(model_);
       if (next_step_ % options_.report_every != 0 && next_step_ != options_.steps) continue;

@@ -19,17 +19,19 @@ constexpr AdamSettings adam = {.beta1 = 0.9, .beta2 = 0.95, .epsilon = 1e-8, .we
 template <class D, class T>
 std::vector<T> stepped(std::int64_t n, bool decoupled = true, std::size_t offset = 0, T proceed = 1) {
   using Placed = numbers::Placed<T>;
+  T* const no_master = nullptr;
   Placed weight(numbers::normal<T>(n, 1), offset), first(std::vector<T>(static_cast<std::size_t>(n)), 2 * offset),
       second(first.values(), 3 * offset), velocity(first.values(), offset);
   auto& q = queue<D>::current();
   for (int step = 1; step <= 3; ++step) {
     Placed gradient(numbers::normal<T>(n, static_cast<std::uint32_t>(10 + step), 0.01), offset);
-    const T values[4] = {T(1e-2), proceed, T(1 - std::pow(adam.beta1, step)), T(1 - std::pow(adam.beta2, step))};
-    kernels<D>::adam(q, n, adam, decoupled, 0.5, values, gradient.data(), first.data(), second.data(), weight.data());
+    const T values[5] = {T(1e-2), proceed, T(0.75), T(1 - std::pow(adam.beta1, step)), T(1 - std::pow(adam.beta2, step))};
+    kernels<D>::adam(q, n, adam, decoupled, 0.5, values, gradient.data(), first.data(), second.data(), no_master,
+                     weight.data());
     for (const bool nesterov : {false, true})
       kernels<D>::sgd(q, n, {.momentum = 0.9, .weight_decay = 0.1, .nesterov = nesterov}, 2, values, gradient.data(),
-                      velocity.data(), weight.data());
-    kernels<D>::sgd(q, n, {.weight_decay = 0.2}, 1, values, gradient.data(), static_cast<T*>(nullptr), weight.data());
+                      velocity.data(), no_master, weight.data());
+    kernels<D>::sgd(q, n, {.weight_decay = 0.2}, 1, values, gradient.data(), no_master, no_master, weight.data());
   }
   auto all = weight.values();
   for (const auto& more : {first.values(), second.values(), velocity.values()})
@@ -48,6 +50,39 @@ TEST_CASE("optimisers over any number of weights") {
     }
 }
 
+namespace {
+
+/// Masters, weights and moments of 16 bits after three steps; every tenth weight is written anew before the last.
+template <class D, class T>
+std::vector<double> stepped_beside_masters(std::int64_t n) {
+  auto weight = numbers::normal<T>(n, 1), gradient = numbers::normal<T>(n, 2, 0.01);
+  std::vector<float> master(weight.begin(), weight.end()), first(master.size()), second(first), velocity(first);
+  auto& q = queue<D>::current();
+  for (int step = 1; step <= 3; ++step) {
+    const float values[5] = {1e-3f, 1, 0.75f, static_cast<float>(1 - std::pow(adam.beta1, step)),
+                             static_cast<float>(1 - std::pow(adam.beta2, step))};
+    if (step == 3)
+      for (std::size_t i = 0; i < weight.size(); i += 10) weight[i] = T(0.125f);
+    kernels<D>::adam(q, n, adam, true, 1, values, gradient.data(), first.data(), second.data(), master.data(),
+                     weight.data());
+    kernels<D>::sgd(q, n, {.momentum = 0.9, .weight_decay = 0.1}, 2, values, gradient.data(), velocity.data(),
+                    master.data(), weight.data());
+  }
+  std::vector<double> all(weight.begin(), weight.end());
+  for (std::size_t i = 0; i < weight.size(); ++i) CHECK(weight[i].bits == T(master[i]).bits);
+  for (const auto& more : {master, first, second, velocity}) all.insert(all.end(), more.begin(), more.end());
+  return all;
+}
+
+}  // namespace
+
+TEST_CASE("weights of 16 bits are trained beside masters") {
+  for (const std::int64_t n : {1, 17, 8193}) {
+    CHECK(numbers::distance(stepped_beside_masters<Cpu, bfloat16>(n), stepped_beside_masters<Plain, bfloat16>(n)) < 1e-4);
+    CHECK(numbers::distance(stepped_beside_masters<Cpu, half>(n), stepped_beside_masters<Plain, half>(n)) < 1e-4);
+  }
+}
+
 TEST_CASE("a step that must not proceed changes nothing") {
   auto initial = numbers::normal<float>(8193, 1);
   initial.resize(4 * initial.size());  // moments and velocity stay 0
@@ -57,19 +92,20 @@ TEST_CASE("a step that must not proceed changes nothing") {
 
 TEST_CASE("a zero gradient at the first step moves nothing but by decay") {
   std::vector<float> weight = {2}, gradient = {0}, first = {0}, second = {0};
-  const float values[4] = {0.5f, 1, 0.1f, 0.05f};
+  const float values[5] = {0.5f, 1, 1, 0.1f, 0.05f};
   kernels<Cpu>::adam(queue<Cpu>::current(), 1, adam, true, 1, values, gradient.data(), first.data(), second.data(),
-                     weight.data());
+                     static_cast<float*>(nullptr), weight.data());
   CHECK(weight[0] == 2 * (1 - 0.5f * 0.1f));
 }
 
 TEST_CASE("tiny and huge gradients move a weight as they should") {
   for (const float size : {1e-30f, 1e-23f, 1e-21f, 1e-19f, 1e-12f, 1e-8f, 1.0f, 1e12f, 1e18f}) {
-    const float values[4] = {1e-2f, 1, 0.1f, 0.05f};
-    float moved[2], moments[4] = {};
+    const float values[5] = {1e-2f, 1, 1, 0.1f, 0.05f};
+    float moved[2], moments[4] = {}, *const no_master = nullptr;
     for (float& weight : moved) weight = 0;
-    kernels<Cpu>::adam(queue<Cpu>::current(), 1, adam, true, 1, values, &size, moments, moments + 1, moved);
-    kernels<Plain>::adam(queue<Plain>::current(), 1, adam, true, 1, values, &size, moments + 2, moments + 3, moved + 1);
+    kernels<Cpu>::adam(queue<Cpu>::current(), 1, adam, true, 1, values, &size, moments, moments + 1, no_master, moved);
+    kernels<Plain>::adam(queue<Plain>::current(), 1, adam, true, 1, values, &size, moments + 2, moments + 3, no_master,
+                         moved + 1);
     INFO("gradient " << size);
     CHECK(moved[0] == Approx(moved[1]).epsilon(1e-5).margin(1e-20));
   }
