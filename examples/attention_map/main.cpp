@@ -93,7 +93,7 @@ void run(const std::string& file) {
   trainer.fit(
       [&](const plinth::MicroStep& at) {
         const auto data = examples(64, {at.seed, plinth::RandomPurpose::batch, static_cast<std::uint32_t>(at.step)});
-        return cross_entropy(model(data.inputs), data.targets);
+        return model.loss(data.inputs, data.targets);
       },
       [](const plinth::TrainingStep& step) {
         std::printf("step %3lld   loss %.3f\n", static_cast<long long>(step.step + 1), step.loss);

@@ -67,7 +67,7 @@ struct ProverbCompleter::Model {
     const auto rows = static_cast<std::int64_t>(inputs.size()) / context;
     const plinth::Tensor<std::int32_t> x({rows, context}, inputs), y({rows, context}, targets);
     plinth::Trainer trainer(decoder, {.steps = 100, .learning_rate = 1e-2, .warmup_steps = 10});
-    trainer.fit([&](const plinth::MicroStep&) { return cross_entropy(decoder(x), y); });
+    trainer.fit([&](const plinth::MicroStep&) { return decoder.loss(x, y); });
   }
 
   /// Fills the row that is begun.

@@ -36,7 +36,7 @@ double quick_held_out(const Model& model, const plinth::TokenWindows& held_out) 
   const plinth::NoGradient no_gradient;
   const std::int64_t context = model.config.context;
   const auto batch = held_out.batch(std::max<std::int64_t>(1, 16384 / context), context, 0, 0);
-  return static_cast<double>(plinth::cross_entropy(model(batch.inputs), batch.targets).item());
+  return static_cast<double>(model.loss(batch.inputs, batch.targets).item());
 }
 
 /// Trains until all steps are done or Ctrl-C, from the checkpoint on where there is one, saves one now and then, and

@@ -51,7 +51,7 @@ void train(Model& model, const std::vector<Day>& days, const Options& options) {
         const Dates batch = draw(days, at);
         const Sources source(batch.texts);
         const Targets target(batch.translations);
-        return cross_entropy(model(source.ids, target.inputs, source.mask), target.wanted);
+        return model.loss(source.ids, target.inputs, target.wanted, source.mask);
       },
       [](const plinth::TrainingStep& step) {
         std::fprintf(stderr, "step %4lld   loss %.4f\n", static_cast<long long>(step.step + 1), step.loss);

@@ -31,7 +31,9 @@ struct Broken {
   Tensor<float> forgotten{{1}, {1}};
 
   Broken() { require_gradient(forgotten); }
-  Tensor<float> operator()(const Tensor<std::int32_t>& tokens) const { return inner(tokens); }
+  Tensor<float> loss(const Tensor<std::int32_t>& tokens, const Tensor<std::int32_t>& targets) const {
+    return inner.loss(tokens, targets);
+  }
   static void visit(auto& self, auto&& f) {
     f("inner", self.inner);
     f("forgotten", self.forgotten);

@@ -86,7 +86,7 @@ TEST_CASE("the trainer is the loop by hand") {
     for (std::int64_t micro = 0; micro < 2; ++micro) {
       const TrainingScope<Cpu> training(9, step, micro);
       const auto batch = windows.batch(3, 6, 9, step, micro);
-      const auto loss = cross_entropy(model(batch.inputs), batch.targets) * 0.5;
+      const auto loss = model.loss(batch.inputs, batch.targets) * 0.5;
       backward(loss);
       mean += loss.item();
     }
