@@ -137,7 +137,7 @@ OpSpec linear_cross_entropy_spec() {
     for (int i = 0; i + 1 < x.shape.rank(); ++i) rows.push_back(x.shape[i]);
     const auto ids = placed<std::int32_t>(rows, of_targets, std::vector<double>(targets.begin(), targets.end()));
     const auto op = [=]<class T>(const Tensors<T>& in) {
-      return plinth::apply(plinth::LinearCrossEntropyOp<T, plinth::Cpu>{smoothing, rows_at_once, {}, {}}, in[0], in[1], ids);
+      return plinth::apply(plinth::LinearCrossEntropyOp<T, plinth::Cpu>{smoothing, rows_at_once, {}, {}, {}}, in[0], in[1], ids);
     };
     spec.samples.push_back({what, {x, weight}, op, linear_cross_entropy_of(targets, smoothing)});
   };

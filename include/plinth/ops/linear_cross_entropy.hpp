@@ -5,6 +5,7 @@
 #pragma once
 
 #include <algorithm>
+#include <concepts>
 #include <cstdint>
 #include <tuple>
 #include <utility>
@@ -53,10 +54,13 @@ struct LinearCrossEntropyOp {
   /// What losses are summed in.
   using A = accumulator_t<T>;
   static constexpr const char* name = "linear_cross_entropy";
-  double smoothing = 0;            ///< label smoothing, in [0, 1]
+  /// Whether the gradients of a mean over many rows are too small for T, so that the division is left to the end.
+  static constexpr bool divides_last = std::same_as<T, half>;
+  double smoothing = 0;             ///< label smoothing, in [0, 1]
   std::int64_t rows_at_once = 512;  ///< whose logits exist together
-  Tensor<T, D> dx,                 ///< (..., C), of a loss with gradient 1; where it is needed
-      dweight;                     ///< (V, C), likewise
+  Tensor<T, D> dx,                  ///< (..., C), of a loss with gradient 1; where it is needed
+      dweight;                      ///< (V, C), likewise
+  Tensor<A, D> used;                ///< (), targets that count
 
   /// x (..., C), w (V, C), wanted (...) -> the loss ()
   Tensor<A, D> forward(const Tensor<T, D>& x, const Tensor<T, D>& w, const Tensor<std::int32_t, D>& wanted) {
@@ -67,7 +71,8 @@ struct LinearCrossEntropyOp {
     if (needs_gradient(x)) dx = Tensor<T, D>(x.shape());
     if (needs_gradient(w)) dweight = rows > 0 ? Tensor<T, D>(w.shape()) : zeros<T, D>(w.shape());
 
-    const Tensor<A, D> used = detail::targets_used<A>(ids), one = full<A, D>(Shape(), A(1));
+    used = detail::targets_used<A>(ids);
+    const Tensor<A, D> one = full<A, D>(Shape(), A(1)), divisor = divides_last ? one : used;
     Tensor<A, D> loss = zeros<A, D>(Shape()), part{Shape()}, part_used{Shape()}, log_sum_exp({most});
     Tensor<T, D> logits({most, V});  // and then their gradient
     for (std::int64_t first = 0; first < rows; first += most) {
@@ -80,7 +85,7 @@ struct LinearCrossEntropyOp {
       kernels<D>::binary(q, Shape(), detail::Times{}, Shape(), part.data(), Shape(), part_used.data(), part.mutable_data());
       kernels<D>::accumulate(q, 1, part.data(), loss.mutable_data());
       if (!dx.defined() && !dweight.defined()) continue;
-      kernels<D>::cross_entropy_backward(q, n, V, smoothing, logits.data(), targets, log_sum_exp.data(), used.data(),
+      kernels<D>::cross_entropy_backward(q, n, V, smoothing, logits.data(), targets, log_sum_exp.data(), divisor.data(),
                                          one.data(), logits.mutable_data());
       if (dx.defined())
         kernels<D>::gemm(q, {1, n, C, V, {V, 1, 0}, {C, 1, 0}, {C, 1, 0}}, logits.data(), weight.data(),
@@ -95,9 +100,15 @@ struct LinearCrossEntropyOp {
 
   /// {dx, dW, nothing}
   std::tuple<Tensor<T, D>, Tensor<T, D>, Tensor<std::int32_t, D>> backward(const Tensor<A, D>& dloss) const {
+    auto& q = queue<D>::current();
+    Tensor<A, D> factor = dloss;
+    if (divides_last) {
+      factor = Tensor<A, D>(Shape());
+      kernels<D>::binary(q, Shape(), detail::MeanOf{}, Shape(), dloss.data(), Shape(), used.data(), factor.mutable_data());
+    }
     for (Tensor<T, D> gradient : {dx, dweight})
       if (gradient.defined())
-        kernels<D>::scale(queue<D>::current(), gradient.count(), dloss.data(), gradient.mutable_data());
+        kernels<D>::scale(q, gradient.count(), factor.data(), gradient.mutable_data());
     return {dx, dweight, {}};
   }
 };
