@@ -62,6 +62,7 @@
 #include <plinth/train/clip.hpp>
 #include <plinth/train/cost.hpp>
 #include <plinth/train/early_stopping.hpp>
+#include <plinth/train/loss_scale.hpp>
 #include <plinth/train/non_finite.hpp>
 #include <plinth/train/optimizer.hpp>
 #include <plinth/train/read_text.hpp>

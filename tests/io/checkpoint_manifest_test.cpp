@@ -23,6 +23,8 @@ CheckpointManifest example() {
   return {.next_step = 250,
           .optimizer_steps = 249,
           .seed = 18446744073709551615u,
+          .loss_scale = 0.125,
+          .finite_steps = 1999,
           .settings = {{"batch", 8}, {"learning_rate", 6e-3}, {"text", "\xe2\x82\xac"}, {"tied", true}, {"below", -3}},
           .files = {{{1234, std::string(64, 'a')}, {0, std::string(64, '0')}}}};
 }
@@ -61,6 +63,8 @@ TEST_CASE("a manifest is read as it was written") {
   CHECK(manifest.next_step == 250);
   CHECK(manifest.optimizer_steps == 249);
   CHECK(manifest.seed == 18446744073709551615u);
+  CHECK(manifest.loss_scale == 0.125);
+  CHECK(manifest.finite_steps == 1999);
   CHECK(manifest.settings == example().settings);
   CHECK(manifest.files[0].bytes == 1234);
   CHECK(manifest.files[0].sha256 == std::string(64, 'a'));
@@ -117,7 +121,7 @@ TEST_CASE("manifests of another format or without a right digest are refused") {
 
 TEST_CASE("numbers that are out of range or none are refused") {
   const json wrong[] = {-1, 1.0, 2.5, 1e30, true, nullptr, "250", json::array(), json::object()};
-  for (const char* name : {"next_step", "optimizer_steps", "seed", "library_version"}) {
+  for (const char* name : {"next_step", "optimizer_steps", "seed", "finite_steps", "library_version"}) {
     const std::string what = std::string("the manifest: ") + name + " is no whole number";
     for (const json& value : wrong) refuses([&](json& m) { m[name] = value; }, what);
     refuses([&](json& m) { m.erase(name); }, std::string(name) + " is missing");
@@ -128,6 +132,8 @@ TEST_CASE("numbers that are out of range or none are refused") {
   const std::uint64_t too_large = std::uint64_t{1} << 63;
   refuses([&](json& m) { m["next_step"] = too_large; }, "next_step is no whole number in [0, 9223372036854775807]");
   refuses([&](json& m) { m["files"]["optimizer.safetensors"]["bytes"] = too_large; }, "bytes is no whole number");
+  refuses([](json& m) { m["loss_scale"] = 0; }, "loss_scale 0 is not positive");
+  refuses([](json& m) { m["loss_scale"] = "1"; }, "the manifest: loss_scale is no number");
   std::string huge = to_json(example());
   refuses(huge.replace(huge.find("250"), 3, std::string(400, '9')), "a number is too large");
 }
@@ -147,7 +153,7 @@ TEST_CASE("a manifest names the files of a checkpoint and no others") {
   refuses([](json& m) { m["files"]["model.safetensors"]["sha256"] = 1; }, "model.safetensors: sha256 is no string");
   refuses([](json& m) { m["files"]["model.safetensors"]["path"] = "../x"; },
           "model.safetensors has 3 members, must have 2");
-  refuses([](json& m) { m["more"] = 1; }, "the manifest has 10 members, must have 9");
+  refuses([](json& m) { m["more"] = 1; }, "the manifest has 12 members, must have 11");
 }
 
 TEST_CASE("settings are finite numbers, booleans and strings") {

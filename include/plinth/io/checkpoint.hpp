@@ -92,7 +92,8 @@ std::filesystem::path save_checkpoint(const std::filesystem::path& folder, const
   const std::vector<NamedTensor> tensors[] = {detail::named_parameters(model), detail::named_parameters(optimizer)};
   return detail::write_checkpoint(
       folder.has_filename() ? folder : folder.parent_path(),
-      {state.next_step, optimizer.steps(), state.seed, detail::settings_of_run(settings, model, optimizer), notes, {}},
+      {state.next_step, optimizer.steps(), state.seed, state.loss_scale.factor, state.loss_scale.finite_steps,
+       detail::settings_of_run(settings, model, optimizer), notes, {}},
       tensors, keep);
 }
 
@@ -106,7 +107,9 @@ class Checkpoint {
   /// Its folder.
   const std::filesystem::path& path() const { return folder_; }
   /// Where the run was when it was saved.
-  TrainerState state() const { return {manifest_.next_step, manifest_.seed}; }
+  TrainerState state() const {
+    return {manifest_.next_step, manifest_.seed, {manifest_.loss_scale, manifest_.finite_steps}};
+  }
   /// Those that were given, and those of the model and its optimiser.
   const nlohmann::json& settings() const { return manifest_.settings; }
 

@@ -31,6 +31,8 @@ struct FileRecord {
 struct CheckpointManifest {
   std::int64_t next_step = 0, optimizer_steps = 0;
   std::uint64_t seed = 0;
+  double loss_scale = 1;          // of half precision, and
+  std::int64_t finite_steps = 0;  // the steps since it changed
   nlohmann::json settings = nlohmann::json::object(), notes = nlohmann::json::object();
   std::array<FileRecord, checkpoint_files.size()> files;  // as in checkpoint_files
 };
@@ -67,7 +69,8 @@ inline std::string to_json(const CheckpointManifest& manifest) {
   require_settings(manifest.notes, "note");
   nlohmann::json json = {{"format", manifest_format},       {"library_version", PLINTH_VERSION},
                          {"next_step", manifest.next_step}, {"optimizer_steps", manifest.optimizer_steps},
-                         {"seed", manifest.seed},           {"settings", manifest.settings},
+                         {"seed", manifest.seed},           {"loss_scale", manifest.loss_scale},
+                         {"finite_steps", manifest.finite_steps}, {"settings", manifest.settings},
                          {"notes", manifest.notes}};
   for (std::size_t i = 0; i < checkpoint_files.size(); ++i)
     json["files"][checkpoint_files[i]] = {{"bytes", manifest.files[i].bytes}, {"sha256", manifest.files[i].sha256}};
@@ -99,6 +102,11 @@ class JsonObject {
                          " is no whole number in [0, ", largest, "]");
     return value.get<std::uint64_t>();
   }
+  double number(const char* name) {
+    const auto& value = member(name);
+    require<FormatError>(value.is_number(), place_, ": ", name, " is no number");
+    return value.get<double>();
+  }
   std::string text(const char* name) {
     const auto& value = member(name);
     require<FormatError>(value.is_string(), place_, ": ", name, " is no string");
@@ -129,6 +137,9 @@ inline CheckpointManifest parse_checkpoint_manifest(std::string_view text) {
   manifest.next_step = static_cast<std::int64_t>(object.whole_number("next_step", largest));
   manifest.optimizer_steps = static_cast<std::int64_t>(object.whole_number("optimizer_steps", largest));
   manifest.seed = object.whole_number("seed");
+  manifest.loss_scale = object.number("loss_scale");
+  require<FormatError>(manifest.loss_scale > 0, "the manifest: loss_scale ", manifest.loss_scale, " is not positive");
+  manifest.finite_steps = static_cast<std::int64_t>(object.whole_number("finite_steps", largest));
   manifest.settings = object.member("settings");
   manifest.notes = object.member("notes");
   try {

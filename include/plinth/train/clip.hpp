@@ -52,14 +52,6 @@ Tensor<accumulator_t<T>, D> norm_of(const std::vector<Tensor<T, D>>& all) {
   return norm;
 }
 
-/// By what gradients of this norm are multiplied to have one of `limit` at most.
-template <class A, class D>
-Tensor<A, D> clip_factor(const Tensor<A, D>& norm, double limit) {
-  auto factor = clone(norm);
-  kernels<D>::pointwise(queue<D>::current(), 1, ClipFactor{limit}, norm.data(), factor.mutable_data());
-  return factor;
-}
-
 }  // namespace detail
 
 /// The 2-norm of all gradients together, a tensor of rank 0 on the device. Parameters without a gradient count as 0.
@@ -67,6 +59,16 @@ Tensor<A, D> clip_factor(const Tensor<A, D>& norm, double limit) {
 template <Module M>
 auto gradient_norm(const M& model) {
   return detail::norm_of(detail::gathered_gradients(model));
+}
+
+/// min(1, limit / (norm + 1e-6)), what gradients of this norm () are multiplied by to have one of `limit` at most: for
+/// an optimiser that does it as it reads them. Throws ArgumentError when the limit is not positive.
+template <Real A, class D>
+Tensor<A, D> clip_factor(const Tensor<A, D>& norm, double limit) {
+  detail::require<ArgumentError>(limit > 0, "clip_factor: limit ", limit, " is not positive");
+  Tensor<A, D> factor(norm.shape());
+  kernels<D>::pointwise(queue<D>::current(), norm.count(), detail::ClipFactor{limit}, norm.data(), factor.mutable_data());
+  return factor;
 }
 
 /// Scales all gradients by min(1, limit / (norm + 1e-6)) and returns their norm before that, on the device: nothing
@@ -78,7 +80,7 @@ auto clip_gradient_norm(const M& model, double limit) {
   detail::require<ArgumentError>(limit > 0, "clip_gradient_norm: limit ", limit, " is not positive");
   auto all = detail::gathered_gradients(model);
   const auto norm = detail::norm_of(all);
-  const auto factor = detail::clip_factor(norm, limit);
+  const auto factor = clip_factor(norm, limit);
   for (auto& g : all) kernels<D>::scale(queue<D>::current(), g.count(), factor.data(), g.mutable_data());
   return norm;
 }

@@ -31,6 +31,16 @@ bool all_finite(const Tensor<T, D>& x) {
 
 }  // namespace detail
 
+/// 1 for each number that is finite, 0 for any other, in the shape of x, dense; without a gradient.
+/// PyTorch: isfinite(x).
+template <Real T, class D>
+Tensor<T, D> is_finite(const Tensor<T, D>& x) {
+  const auto values = detail::dense(x);
+  Tensor<T, D> y(x.shape());
+  kernels<D>::pointwise(queue<D>::current(), y.count(), detail::IsFinite{}, values.data(), y.mutable_data());
+  return y;
+}
+
 /// Follows steps on the device: from the first one with a sum that is not finite on, no step changes anything, and how
 /// many did is counted there until the program looks. By hand, with a loss of rank 0:
 ///   watch.follow(loss + norm, [&](const auto& finite) { optimizer.step(rate, {.proceed = finite}); });
@@ -43,8 +53,7 @@ class NonFiniteWatch {
   /// step(finite) changes nothing where the number `finite` is 0: when this sum, or one before it, is not finite.
   template <class Step>
   void follow(const Scalar& sum, const Step& step) {
-    Scalar finite = clone(sum);
-    kernels<D>::pointwise(queue<D>::current(), 1, detail::IsFinite{}, sum.data(), finite.mutable_data());
+    Scalar finite = is_finite(sum);
     if (finite_.defined()) finite = finite * finite_;
     Scalar taken = taken_.defined() ? taken_ + finite : finite;
     step(finite);

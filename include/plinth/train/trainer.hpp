@@ -12,6 +12,7 @@
 #include <plinth/ops/arithmetic.hpp>
 #include <plinth/train/adam.hpp>
 #include <plinth/train/clip.hpp>
+#include <plinth/train/loss_scale.hpp>
 #include <plinth/train/non_finite.hpp>
 #include <plinth/train/schedule.hpp>
 #include <plinth/train/token_windows.hpp>
@@ -48,7 +49,7 @@ struct TrainingStep {
   std::int64_t step = 0;     ///< counted from 0
   double learning_rate = 0;  ///< of this step
   double loss = 0;           ///< mean over the micro-steps
-  double gradient_norm = 0;  ///< before clipping
+  double gradient_norm = 0;  ///< before clipping; infinite in half precision where a step was left out
 };
 
 namespace detail {
@@ -62,16 +63,20 @@ struct Unobserved {
 /// Where a run is. Batches and dropout masks are functions of (seed, step, micro-step), so this, the model's parameters
 /// and the optimiser (its parameters and steps()) are all that a run needs to go on bit for bit.
 struct TrainerState {
-  std::int64_t next_step = 0;  ///< as many as were taken
-  std::uint64_t seed = 1;      ///< of batches and dropout masks
+  std::int64_t next_step = 0;      ///< as many as were taken
+  std::uint64_t seed = 1;          ///< of batches and dropout masks
+  LossScaleState loss_scale = {};  ///< of a model in half precision
 };
 
 /// Trains a model, whose parameters it shares: a language model over TokenWindows, or whatever a loss is computed from.
+/// In 16 bits parameters are rounded copies of masters in float, which the optimiser keeps. In half precision the loss is
+/// scaled (LossScale): a step whose gradients are not finite is left out, and the next ones are scaled less.
 template <Module M, class Optimizer = AdamW<typename M::element, typename M::device>, class Schedule = CosineSchedule>
 class Trainer {
   using T = typename M::element;
   using D = typename M::device;
   using Scalar = Tensor<accumulator_t<T>, D>;  // of rank 0
+  static constexpr bool scales_loss = std::same_as<T, half>;
 
  public:
   /// With AdamW and a cosine with warm-up, or a LinearSchedule. Throws ArgumentError for options out of range.
@@ -136,7 +141,9 @@ class Trainer {
   }
 
   /// Where the run is: what restore takes.
-  TrainerState state() const { return {next_step_, options_.seed}; }
+  TrainerState state() const {
+    return {next_step_, options_.seed, scales_loss ? loss_scale_.state() : LossScaleState()};
+  }
   /// Goes on from where another run was, whose parameters and optimiser were loaded into these.
   /// Throws ArgumentError when it had another seed or was further than `steps`.
   void restore(const TrainerState& state) {
@@ -146,6 +153,7 @@ class Trainer {
                                    "trainer: the run was at step ", state.next_step, ", outside [0, ", options_.steps,
                                    "]");
     next_step_ = state.next_step;
+    loss_scale_ = LossScale<accumulator_t<T>, D>(state.loss_scale);
     watch_ = {};
   }
   /// The optimiser, to set groups and to save or load its state.
@@ -161,9 +169,7 @@ class Trainer {
       TrainingStep report = {next_step_, schedule_(next_step_), 0, 0};
       const Scalar mean = backward_of_step(loss);
       if (first) require_all_reached();
-      const Scalar norm = gradient_norm(model_);
-      const Scalar factor = options_.clip_norm > 0 ? detail::clip_factor(norm, options_.clip_norm) : Scalar();
-      watch_.follow(mean + norm, [&](const Scalar& finite) { optimizer_.step(report.learning_rate, {finite, factor}); });
+      const Scalar norm = take_step(report.learning_rate, mean);
       ++next_step_;
       clear_gradients(model_);
       if (next_step_ % options_.report_every != 0 && next_step_ != options_.steps) continue;
@@ -187,10 +193,26 @@ class Trainer {
       const TrainingScope<D> training(options_.seed, next_step_, micro);
       const auto part =
           loss(MicroStep{options_.seed, next_step_, micro}) * (1.0 / static_cast<double>(options_.accumulation));
-      backward(part);
+      backward(scales_loss ? part * loss_scale_.factor() : part);
       mean = mean.defined() ? mean + detach(part) : detach(part);
     }
     return mean;
+  }
+
+  /// One update from the gathered gradients; returns their norm.
+  Scalar take_step(double rate, const Scalar& mean) {
+    Scalar norm = gradient_norm(model_);
+    if (scales_loss) norm = norm / loss_scale_.factor();
+    Scalar factor = options_.clip_norm > 0 ? clip_factor(norm, options_.clip_norm) : Scalar();
+    if (scales_loss) {
+      const Scalar unscaled = full<accumulator_t<T>, D>(Shape(), 1) / loss_scale_.factor(), fits = is_finite(norm);
+      factor = factor.defined() ? factor * unscaled : unscaled;
+      watch_.follow(mean + loss_scale_.broken(), [&](const Scalar& good) { optimizer_.step(rate, {good * fits, factor}); });
+      loss_scale_.follow(fits);
+    } else {
+      watch_.follow(mean + norm, [&](const Scalar& finite) { optimizer_.step(rate, {finite, factor}); });
+    }
+    return norm;
   }
 
   /// Takes back the last steps, which changed nothing.
@@ -220,6 +242,7 @@ class Trainer {
   Optimizer optimizer_;
   Schedule schedule_;
   NonFiniteWatch<accumulator_t<T>, D> watch_;
+  LossScale<accumulator_t<T>, D> loss_scale_;
   std::int64_t next_step_ = 0;
 };
 

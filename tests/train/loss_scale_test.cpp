@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: MIT
+// Training in 16 bits: the rule of the loss scale, steps that are left out, and how close training comes to float.
+#include <plinth/train/loss_scale.hpp>
+
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <random>
+#include <string>
+#include <vector>
+
+#include <plinth/models/decoder.hpp>
+#include <plinth/ops/reduction.hpp>
+#include <plinth/train/sgd.hpp>
+#include <plinth/train/trainer.hpp>
+
+#include "catch.hpp"
+#include "kernels/numbers.hpp"
+
+using namespace plinth;
+using Catch::Matchers::Contains;
+
+namespace {
+
+constexpr double infinity = std::numeric_limits<double>::infinity();
+
+const TransformerConfig tiny = {.vocabulary = 7, .context = 8, .hidden = 16, .layers = 1, .heads = 2};
+
+TokenWindows data() {
+  std::vector<std::int32_t> tokens;
+  for (std::int32_t i = 0; i < 600; ++i) tokens.push_back(i * i % 7);
+  return TokenWindows(tokens);
+}
+
+/// Every byte of all parameters.
+template <class M>
+std::string bytes(const M& model) {
+  std::string all;
+  for_each_parameter(model, [&](const std::string&, const auto& x) {
+    const auto values = x.to_vector();
+    all.append(reinterpret_cast<const char*>(values.data()), values.size() * sizeof values[0]);
+  });
+  return all;
+}
+
+/// One number, whose loss has a slope that a test chooses.
+struct Slope {
+  using element = half;
+  using device = Cpu;
+  Tensor<half> w{{1}, {half(0.0f)}};
+
+  Slope() { require_gradient(w); }
+  static void visit(auto& self, auto&& f) { f("w", self.w); }
+};
+
+}  // namespace
+
+TEST_CASE("the loss scale follows PyTorch's rule") {
+  double factor = 65536;  // GradScaler: init_scale 2^16, growth 2 after 2000, backoff 0.5
+  std::int64_t steps = 0;
+  std::mt19937 random(1);
+  LossScale<float, Cpu> scale;
+  for (int step = 0; step < 30000; ++step) {
+    const bool finite = random() % (step < 15000 ? 5000 : 1500) != 0;
+    scale.follow(Tensor<float>(Shape(), {finite ? 1.0f : 0.0f}));
+    steps = finite ? steps + 1 : 0;
+    if (!finite) factor *= 0.5;
+    if (steps == 2000) factor *= 2, steps = 0;
+    REQUIRE(scale.state().factor == factor);
+    REQUIRE(scale.state().finite_steps == steps);
+  }
+  CHECK(factor != 65536);
+  LossScale<float, Cpu> small({0x1p-19, 3});
+  CHECK(small.broken().item() == 0);
+  for (int i = 0; i < 2; ++i) small.follow(Tensor<float>(Shape(), {0.0f}));
+  CHECK(std::isnan(small.broken().item()));
+  LossScale<float, Cpu> large({0x1p60, 1999});
+  large.follow(Tensor<float>(Shape(), {1.0f}));
+  CHECK(large.state().factor == 0x1p60);
+}
+
+TEST_CASE("a step whose gradients are not finite leaves weights, masters and moments as they were") {
+  Decoder<half> model(tiny);
+  AdamW optimizer(model);
+  const auto windows = data();
+  std::mt19937 random(2);
+  const auto norm_after_backward = [&](std::int64_t step) {
+    clear_gradients(model);
+    const auto batch = windows.batch(2, 8, 1, step);
+    backward(model.loss(batch.inputs, batch.targets) * 128.0);
+    return gradient_norm(model);
+  };
+  optimizer.step(1e-3, {.proceed = is_finite(norm_after_backward(0))});
+  const std::string weights = bytes(model), state = bytes(optimizer);
+  std::vector<Tensor<half>> parameters;
+  for_each_parameter(model, [&](const std::string&, const auto& x) { parameters.push_back(x); });
+  for (std::int64_t injected = 0; injected < 1000; ++injected) {
+    norm_after_backward(injected);
+    auto g = gradient(parameters[random() % parameters.size()]);
+    const float wrong[] = {INFINITY, -INFINITY, NAN};
+    g.mutable_data()[random() % static_cast<std::uint32_t>(g.count())] = half(wrong[injected % 3]);
+    const auto norm = gradient_norm(model);
+    optimizer.step(1e-3, {.proceed = is_finite(norm), .gradient_factor = clip_factor(norm, 1)});
+    REQUIRE(bytes(model) == weights);
+    REQUIRE(bytes(optimizer) == state);
+  }
+  optimizer.step(1e-3, {.proceed = is_finite(norm_after_backward(0))});
+  CHECK(bytes(model) != weights);
+}
+
+TEST_CASE("gradients that half cannot hold are scaled until they fit") {
+  Slope model;
+  Trainer trainer(model, {.steps = 9, .clip_norm = 0}, Sgd(model), [](std::int64_t) { return 0.5; });
+  std::vector<double> norms, weights;
+  trainer.fit([&](const MicroStep&) { return sum(cast<float>(model.w)) * 4.0; },
+              [&](const TrainingStep& step) {
+                norms.push_back(step.gradient_norm);
+                weights.push_back(static_cast<double>(static_cast<float>(model.w.to_vector()[0])));
+              });
+  // 4 times 2^16, 2^15 and 2^14 is more than 65504.
+  CHECK(norms == std::vector<double>{infinity, infinity, infinity, 4, 4, 4, 4, 4, 4});
+  CHECK(weights == std::vector<double>{0, 0, 0, -2, -4, -6, -8, -10, -12});
+  CHECK(trainer.state().loss_scale.factor == 0x1p13);
+  CHECK(trainer.state().loss_scale.finite_steps == 6);
+}
+
+TEST_CASE("gradients that no scale makes finite stop the run and are named") {
+  Slope model;
+  Trainer trainer(model, {.steps = 100});
+  const auto loss = [&](const MicroStep&) {
+    return sum(cast<float>(model.w)) * 1e30 * 1e30 - sum(cast<float>(model.w)) * 1e30 * 1e30;
+  };
+  CHECK_THROWS_AS(trainer.fit(loss), NonFiniteError);
+  CHECK(model.w.to_vector()[0].bits == 0);
+}
+
+TEST_CASE("a model in 16 bits learns as one in float does") {
+  const TrainerOptions options = {.steps = 150, .batch = 8, .learning_rate = 1e-2, .warmup_steps = 10};
+  const auto last = [&]<class T>(T) {
+    Decoder<T> model(tiny);
+    double loss = 0;
+    Trainer(model, options).fit(data(), [&](const TrainingStep& step) { loss = 0.9 * loss + 0.1 * step.loss; });
+    return loss;
+  };
+  const double wide = last(0.0f);
+  CHECK(wide < 1.3);
+  CHECK(last(bfloat16()) == Approx(wide).epsilon(0.02));
+  CHECK(last(half()) == Approx(wide).epsilon(0.02));
+}
+
+TEST_CASE("a run in half precision goes on bit for bit") {
+  const TrainerOptions options = {.steps = 12, .batch = 2, .learning_rate = 1e-2};
+  const auto train = [&](Decoder<half>& model, auto& trainer, std::int64_t until) {
+    trainer.fit(data(), [&](const TrainingStep& step) { return step.step + 1 < until; });
+    return bytes(model) + bytes(trainer.optimizer());
+  };
+  Decoder<half> whole(tiny), first(tiny);
+  Trainer uninterrupted(whole, options), begun(first, options);
+  const std::string expected = train(whole, uninterrupted, 12);
+  train(first, begun, 5);
+  Decoder<half> second(tiny);
+  Trainer resumed(second, options);
+  copy_state(first, second);
+  copy_state(begun.optimizer(), resumed.optimizer());
+  resumed.optimizer().set_steps(begun.optimizer().steps());
+  resumed.restore(begun.state());
+  CHECK(train(second, resumed, 12) == expected);
+}
