@@ -2,6 +2,7 @@
 // New tensors: filled, random, copied.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <vector>
 
@@ -26,14 +27,18 @@ Tensor<T, D> zeros(const Shape& shape) {
 
 namespace detail {
 
-/// A tensor whose element i the program computes as f(i), but for a device that keeps no values. The tensor's memory
-/// comes first, so that a budget refuses it before the program takes as much.
+/// A tensor whose element i the program computes as f(i), on all its threads, but for a device that keeps no values. The
+/// tensor's memory comes first, so that a budget refuses it before the program takes as much.
 template <Element T, class D, class F>
 Tensor<T, D> tabulate(const Shape& shape, const F& f) {
   Tensor<T, D> y(shape);
   if constexpr (memory<D>::keeps_values) {
     std::vector<T> values(static_cast<std::size_t>(y.count()));
-    for (std::size_t i = 0; i < values.size(); ++i) values[i] = f(static_cast<std::int64_t>(i));
+    constexpr std::int64_t together = 1024;
+    queue<Cpu>::current().each_thread((y.count() + together - 1) / together, [&](int, std::int64_t begin, std::int64_t end) {
+      for (std::int64_t i = begin * together; i < std::min(end * together, y.count()); ++i)
+        values[static_cast<std::size_t>(i)] = f(i);
+    });
     memory<D>::copy_from_host(y.mutable_data(), values.data(), values.size() * sizeof(T));
   }
   return y;
