@@ -35,25 +35,29 @@ struct half {
   PLINTH_HD explicit half(float value) {
     const auto word = __builtin_bit_cast(std::uint32_t, value);
     const std::uint32_t sign = (word >> 16) & 0x8000u, magnitude = word & 0x7fffffffu;
-    std::uint32_t result;
-    if (magnitude > 0x7f800000u) {
-      result = 0x7e00u;
-    } else if (magnitude >= 0x477ff000u) {  // 65520 and above round to infinity
-      result = 0x7c00u;
-    } else if (magnitude >= 0x38800000u) {  // normal
-      result = (magnitude - 0x38000000u + 0xfffu + ((magnitude >> 13) & 1u)) >> 13;
-    } else {  // subnormal: adding 0.5 puts the half's units into the float's last bits
-      result = __builtin_bit_cast(std::uint32_t, __builtin_bit_cast(float, magnitude) + 0.5f) - 0x3f000000u;
-    }
+    const std::uint32_t normal = (magnitude - 0x38000000u + 0xfffu + ((magnitude >> 13) & 1u)) >> 13;
+    // Adding 0.5 puts a subnormal half's units into the float's last bits.
+    const std::uint32_t tiny = __builtin_bit_cast(std::uint32_t, __builtin_bit_cast(float, magnitude) + 0.5f) - 0x3f000000u;
+    std::uint32_t result = choose(magnitude < 0x38800000u, tiny, normal);
+    result = choose(magnitude >= 0x477ff000u, 0x7c00u, result);  // 65520 and above round to infinity
+    result = choose(magnitude > 0x7f800000u, 0x7e00u, result);
     bits = static_cast<std::uint16_t>(sign | result);
   }
   /// Its value, exactly.
   PLINTH_HD operator float() const {
-    const std::uint32_t sign = static_cast<std::uint32_t>(bits & 0x8000u) << 16, magnitude = bits & 0x7fffu;
-    if (magnitude >= 0x7c00u) return __builtin_bit_cast(float, sign | 0x7f800000u | (magnitude & 0x3ffu) << 13);
-    if (magnitude >= 0x400u) return __builtin_bit_cast(float, sign | ((magnitude << 13) + 0x38000000u));
-    const float value = static_cast<float>(magnitude) * 0x1p-24f;
-    return sign ? -value : value;
+    const std::uint32_t sign = static_cast<std::uint32_t>(bits & 0x8000u) << 16;
+    const std::uint32_t magnitude = static_cast<std::uint32_t>(bits & 0x7fffu) << 13;
+    const auto tiny = __builtin_bit_cast(std::uint32_t, static_cast<float>(bits & 0x3ff) * 0x1p-24f);
+    std::uint32_t result = choose(magnitude < 0x00800000u, tiny, magnitude + 0x38000000u);
+    result = choose(magnitude >= 0x0f800000u, 0x7f800000u | magnitude, result);  // infinite or no number
+    return __builtin_bit_cast(float, sign | result);
+  }
+
+ private:
+  /// condition ? a : b, never as a branch, so that loops over halves become vector code.
+  PLINTH_HD static std::uint32_t choose(bool condition, std::uint32_t a, std::uint32_t b) {
+    const std::uint32_t mask = 0u - static_cast<std::uint32_t>(condition);
+    return (a & mask) | (b & ~mask);
   }
 };
 
