@@ -131,6 +131,7 @@ TEST_CASE("gradients that no scale makes finite stop the run and are named") {
     return sum(cast<float>(model.w)) * 1e30 * 1e30 - sum(cast<float>(model.w)) * 1e30 * 1e30;
   };
   CHECK_THROWS_AS(trainer.fit(loss), NonFiniteError);
+  CHECK_THROWS_WITH(trainer.fit(loss), Contains("the gradient of w is not finite"));
   CHECK(model.w.to_vector()[0].bits == 0);
 }
 
