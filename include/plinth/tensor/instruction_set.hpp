@@ -65,14 +65,25 @@ inline InstructionSet instruction_set() {
   return chosen;
 }
 
+/// Whether a job for `set` may multiply pairs of bfloat16 by the processor's own instruction (AVX512_BF16). Not every
+/// processor with AVX-512 has it, and compilers use it only where it is asked for by name.
+inline bool multiplies_bfloat16([[maybe_unused]] InstructionSet set) {
+#if defined(__x86_64__) && defined(__GNUC__)
+  static const bool has_instruction = (__builtin_cpu_init(), __builtin_cpu_supports("avx512bf16"));
+  return set == InstructionSet::avx512 && has_instruction;
+#else
+  return false;
+#endif
+}
+
 #if defined(__x86_64__) && defined(__GNUC__)
 namespace detail {
 
 template <class Job>
 #ifdef __clang__
-[[gnu::target("avx512f,avx512vl,avx512bw,avx512dq,avx2,fma"), gnu::flatten]]
+[[gnu::target("avx512f,avx512vl,avx512bw,avx512dq,avx512bf16,avx2,fma"), gnu::flatten]]
 #else  // GCC takes half of a 512-bit register unless told otherwise
-[[gnu::target("avx512f,avx512vl,avx512bw,avx512dq,avx2,fma,prefer-vector-width=512"), gnu::flatten]]
+[[gnu::target("avx512f,avx512vl,avx512bw,avx512dq,avx512bf16,avx2,fma,prefer-vector-width=512"), gnu::flatten]]
 #endif
 void run_avx512(const Job& job) {
   job.template run<InstructionSet::avx512>();

@@ -50,11 +50,9 @@ struct AttentionBlocks {
 
 /// packed[panel][step][tile.columns] of x(step, column), zero past the last column.
 template <class T>
-void pack_panels(const TileSize& tile, const T* x, std::int64_t x_step, std::int64_t x_column, std::int64_t columns,
-                 std::int64_t steps, accumulator_t<T>* packed) {
-  for (std::int64_t j = 0; j < columns; j += tile.columns)
-    pack_columns(x + j * x_column, x_step, x_column, std::min(tile.columns, columns - j), steps, tile.columns,
-                 packed + j * steps);
+void pack_panels(InstructionSet set, const TileSize& tile, const T* x, std::int64_t x_step, std::int64_t x_column,
+                 std::int64_t columns, std::int64_t steps, accumulator_t<T>* packed) {
+  pack_columns(set, x, x_step, x_column, columns, steps, tile.columns, packed);
 }
 
 /// The left operand of a product: element (i, k) is at data[i * row + k * step].
@@ -73,7 +71,7 @@ void multiply_panels(InstructionSet set, const TileSize& tile, std::int64_t rows
   const std::int64_t full = RowTiling(rows, tile).full;
   for (std::int64_t j = 0; j < columns; j += tile.columns) {
     const TileOperands<A> tiles{a.data, a.row, a.step, b + j * panel_steps, tile.columns,
-                                steps,  c + j, c_row,  accumulate};
+                                steps,  c + j, c_row,  accumulate, {}};
     run_job(set, PanelProduct<A>{tiles, a.row, full, rows, std::min(tile.columns, columns - j)});
   }
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <type_traits>
 
 #include <plinth/kernels/arguments.hpp>
 #include <plinth/kernels/cpu/gemm_blocks.hpp>
@@ -20,32 +21,32 @@ struct FinishJob {
 
   template <InstructionSet Set>
   [[gnu::always_inline]] inline void run() const {
-    using A = accumulator_t<T>;
     constexpr int width = 2 * GemmTile<Set>::bytes / static_cast<int>(sizeof(A));
-    const FinishedBlock<T> g = block;
     A shift[width] = {};
-    for (std::int64_t j = 0; g.bias && j < g.columns; ++j) shift[j] = static_cast<A>(g.bias[j]);
-    for (std::int64_t i = 0; i < g.rows; ++i) {
-      A z[width] = {};
-      move<width>(g.product + i * g.product_row, g.columns, z);
-      for (int j = 0; j < width; ++j) z[j] += shift[j];
-      T* c = g.c + i * g.c_row;
-      if (g.accumulate)
-        for (std::int64_t j = 0; j < g.columns; ++j) z[j] += static_cast<A>(c[j]);
-      if (g.pre_activation) move<width>(z, g.columns, g.pre_activation + i * g.c_row);
-      for (int j = 0; j < width; ++j) z[j] = f.forward(z[j]);
-      move<width>(z, g.columns, c);
-    }
+    for (std::int64_t j = 0; block.bias && j < block.columns; ++j) shift[j] = static_cast<A>(block.bias[j]);
+    const FinishedBlock<T> g = block;
+    if (g.columns == width)
+      rows<width>(g, shift, std::integral_constant<std::int64_t, width>{});  // for the compiler to unroll
+    else
+      rows<width>(g, shift, g.columns);
   }
 
  private:
-  /// to = from for `count` elements; a whole row with a constant count, for the compiler to unroll.
-  template <int Width, class From, class To>
-  [[gnu::always_inline]] static inline void move(const From* from, std::int64_t count, To* to) {
-    if (count == Width)
-      for (int j = 0; j < Width; ++j) to[j] = static_cast<To>(from[j]);
-    else
-      for (std::int64_t j = 0; j < count; ++j) to[j] = static_cast<To>(from[j]);
+  using A = accumulator_t<T>;
+
+  template <int Width, class Count>
+  [[gnu::always_inline]] inline void rows(const FinishedBlock<T>& g, const A* shift, Count columns) const {
+    for (std::int64_t i = 0; i < g.rows; ++i) {
+      const A* product = g.product + i * g.product_row;
+      T* c = g.c + i * g.c_row;
+      A z[Width];
+      for (std::int64_t j = 0; j < columns; ++j) z[j] = product[j] + shift[j];
+      if (g.accumulate)
+        for (std::int64_t j = 0; j < columns; ++j) z[j] += static_cast<A>(c[j]);
+      if (g.pre_activation)
+        for (std::int64_t j = 0; j < columns; ++j) g.pre_activation[i * g.c_row + j] = static_cast<T>(z[j]);
+      for (std::int64_t j = 0; j < columns; ++j) c[j] = static_cast<T>(f.forward(z[j]));
+    }
   }
 };
 
@@ -56,10 +57,10 @@ void finish_block(InstructionSet set, const void* formula, const FinishedBlock<T
 
 template <class T>
 void run_gemm(queue<Cpu>& queue, InstructionSet set, const GemmProblem<T>& problem) {
-  if (FewRowsGemm<T>::takes(problem.shape))
-    FewRowsGemm<T>::run(queue, set, problem);
-  else
-    BlockedGemm<T>(queue, set, problem).run();
+  if (FewRowsGemm<T>::takes(problem.shape)) return FewRowsGemm<T>::run(queue, set, problem);
+  if constexpr (std::same_as<T, bfloat16>)
+    if (multiplies_bfloat16(set)) return BlockedGemm<T, bfloat16_pair>(queue, set, problem).run();
+  BlockedGemm<T>(queue, set, problem).run();
 }
 
 /// The products below for an instruction set of the caller's choice, which the processor must have.
@@ -79,8 +80,9 @@ void gemm_bias_activation(queue<Cpu>& queue, InstructionSet set, const GemmShape
 }
 
 struct CpuGemm {
-  /// C = A B, or C += A B. Sums of float, bfloat16 and half are kept in float. Throws MemoryError when there is no
-  /// scratch memory.
+  /// C = A B, or C += A B. Sums of float, bfloat16 and half are kept in float. Where the processor multiplies bfloat16
+  /// itself (multiplies_bfloat16), its sums take subnormal numbers for zeros: bits differ from other processors' there.
+  /// Throws MemoryError when there is no scratch memory.
   template <class T>
   static void gemm(queue<Cpu>& queue, const GemmShape& shape, const T* a, const T* b, T* c, bool accumulate) {
     cpu::gemm(queue, instruction_set(), shape, a, b, c, accumulate);

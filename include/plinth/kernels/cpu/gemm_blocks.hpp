@@ -13,6 +13,7 @@
 
 #include <plinth/kernels/arguments.hpp>
 #include <plinth/kernels/cpu/gemm_pack.hpp>
+#include <plinth/kernels/cpu/gemm_plan.hpp>
 #include <plinth/kernels/cpu/gemm_tile.hpp>
 #include <plinth/tensor/element.hpp>
 #include <plinth/tensor/queue.hpp>
@@ -43,20 +44,16 @@ struct GemmProblem {
   const void* formula;
 };
 
-/// Runs a GemmProblem.
-template <class T>
+/// Runs a GemmProblem on tiles of P, which is the type that is summed in, or bfloat16_pair where there is a tile of it.
+/// A step stands for terms<P> elements of k.
+template <class T, class P = accumulator_t<T>>
 class BlockedGemm {
   using A = accumulator_t<T>;
+  static_assert(sizeof(P) == sizeof(A));
   static constexpr bool in_place = std::same_as<T, A>;  // otherwise the tiles of C are summed in scratch first
 
-  static constexpr std::int64_t step_bytes = 3072;               // of k per block: a panel of B stays in the L2 cache
-  static constexpr std::int64_t a_block_bytes = 512 * 1024;      // half an L2 cache
-  static constexpr std::int64_t packed_b_bytes = 4 * 1024 * 1024;  // a share of the L3 cache
-  static constexpr std::int64_t own_b_bytes = 256 * 1024;        // up to here a thread packs a matrix of a batch itself
   static constexpr std::int64_t least_shared_pack = 16 * 1024;   // elements, a few microseconds
   static constexpr std::int64_t least_shared_work = 512 * 1024;  // multiply-adds, likewise
-  static constexpr std::int64_t most_direct_panels = 16;         // up to here packing A costs more than it saves
-  static constexpr std::int64_t page = 4096;                     // rows this far apart meet in one set of the L1 cache
 
  public:
   BlockedGemm(queue<Cpu>& queue, InstructionSet set, const GemmProblem<T>& problem)
@@ -71,42 +68,37 @@ class BlockedGemm {
   void run() {
     const GemmShape& s = problem_.shape;
     if (s.batch <= 0 || s.M <= 0 || s.N <= 0) return;
-    plan();
-    const std::int64_t b_total = own_b_ ? 0 : b_elements_, slice = slice_elements();
-    auto* scratch = static_cast<A*>(queue_.scratch(
-        static_cast<std::size_t>(b_total + slice * queue_.threads()) * sizeof(A)));
-    A* slices = scratch + b_total;
-    if (own_b_) {
-      share(s.batch * s.M * s.N * s.K >= least_shared_work, s.batch, [&](int thread, std::int64_t begin, std::int64_t end) {
-        A *mine = slices + thread * slice, *own = mine + a_elements_ + c_elements_;
-        for (std::int64_t n = begin; n < end; ++n) {
-          const Step step{n, 1, 0, s.N, 0, s.K};
-          pack_b(step, own, 0, panels(step));
-          multiply(step, own, mine, 0, work(step));
+    plan_ = GemmPlan(s, {tile_, terms<P>, sizeof(P), queue_.threads(), in_place});
+    const std::int64_t b_total = plan_.own_b ? 0 : plan_.b_elements, slice = slice_elements();
+    auto* scratch = static_cast<P*>(
+        queue_.scratch(static_cast<std::size_t>(b_total + plan_.sum_elements + slice * queue_.threads()) * sizeof(P)));
+    sums_ = reinterpret_cast<A*>(scratch + b_total);
+    P* slices = scratch + b_total + plan_.sum_elements;
+    Step step;
+    for (step.n = 0; step.n < s.batch; step.n += plan_.matrices)
+      for (step.i = 0; step.i < s.M; step.i += plan_.rows)
+        for (step.j = 0; step.j < s.N; step.j += plan_.columns) {
+          step.matrices = std::min(plan_.matrices, s.batch - step.n);
+          step.rows = std::min(plan_.rows, s.M - step.i);
+          step.columns = std::min(plan_.columns, s.N - step.j);
+          step.k = 0;
+          do {
+            step.steps = std::min(plan_.k, plan_.all_k - step.k);
+            run_step(step, scratch, slices, slice);
+            step.k += plan_.k;
+          } while (step.k < plan_.all_k);
         }
-      });
-      return;
-    }
-    for (std::int64_t n = 0; n < s.batch; n += matrices_)
-      for (std::int64_t j = 0; j < s.N; j += columns_) {
-        std::int64_t k = 0;
-        do {
-          run_step({n, std::min(matrices_, s.batch - n), j, std::min(columns_, s.N - j), k, std::min(steps_, s.K - k)},
-                   scratch, slices, slice);
-          k += steps_;
-        } while (k < s.K);
-      }
   }
 
  private:
-  /// A range of matrices, columns of B and C, and k.
+  /// A range of matrices, rows of C, columns of it, and steps of k.
   struct Step {
-    std::int64_t n, matrices, j, columns, k, steps;
+    std::int64_t n = 0, matrices = 1, i = 0, rows = 0, j = 0, columns = 0, k = 0, steps = 0;
   };
 
   /// Rows of A as the tiles read them; the strides are those of PanelProduct.
   struct TileRows {
-    const A* a = nullptr;
+    const P* a = nullptr;
     std::int64_t row = 0, step = 0, lead = 0;
   };
 
@@ -119,49 +111,29 @@ class BlockedGemm {
 
   bool shared_b() const { return problem_.shape.b.batch == 0; }
   std::int64_t panels(const Step& step) const { return divide_up(step.columns, tile_.columns); }
-  std::int64_t work(const Step& step) const { return step.matrices * problem_.shape.M * panels(step); }
-
-  /// From row to row of packed A: an odd number of cache lines, so that a tile's rows lie in different sets.
-  static std::int64_t packed_row(std::int64_t steps) {
-    constexpr std::int64_t line = 64 / sizeof(A);
-    return (divide_up(steps, line) | 1) * line;
+  /// Elements of k in a step.
+  std::int64_t depth(const Step& step) const {
+    return std::min(step.steps * terms<P>, problem_.shape.K - step.k * terms<P>);
   }
 
-  void plan() {
-    const GemmShape& s = problem_.shape;
-    const std::int64_t size = sizeof(A), all_panels = divide_up(s.N, tile_.columns);
-    steps_ = s.K;
-    if (in_place && s.K > 0) steps_ = round_up(divide_up(s.K, divide_up(s.K, step_bytes / size)), 16);
-    const std::int64_t panel_bytes = std::max<std::int64_t>(1, std::min(steps_, s.K) * tile_.columns * size);
-    const std::int64_t fitting = std::max<std::int64_t>(1, packed_b_bytes / panel_bytes);
-    columns_ = divide_up(all_panels, divide_up(all_panels, fitting)) * tile_.columns;
-    matrices_ = shared_b() ? s.batch : std::clamp<std::int64_t>(fitting / all_panels, 1, s.batch);
-    own_b_ = !shared_b() && s.batch >= 2 * queue_.threads() && all_panels * panel_bytes <= own_b_bytes && steps_ >= s.K;
-
-    direct_ = in_place && all_panels <= most_direct_panels &&
-              ((s.a.column == 1 && s.a.row * size % page != 0) || (s.a.row == 1 && s.a.column * size % page != 0));
-    const std::int64_t row_panels = divide_up(s.M, tile_.rows);
-    const std::int64_t row_panel_bytes = std::max<std::int64_t>(1, tile_.rows * steps_ * size);
-    std::int64_t blocks = divide_up(row_panels, std::max<std::int64_t>(1, a_block_bytes / row_panel_bytes));
-    if (!own_b_ && queue_.threads() > 1)
-      blocks = std::max(blocks, divide_up(queue_.threads(), matrices_));  // or two threads pack the same rows
-    rows_ = divide_up(row_panels, std::min(blocks, row_panels)) * tile_.rows;
-
-    a_elements_ = round_up((direct_ ? tile_.rows : rows_) * packed_row(steps_), 64);
-    b_elements_ = round_up((shared_b() || own_b_ ? 1 : matrices_) * columns_ * std::min(steps_, s.K), 64);
-    c_elements_ = round_up(in_place ? 0 : rows_ * tile_.columns, 64);
+  /// Elements of scratch that a thread has for itself: for A, for C where its sums are rounded afterwards, for B.
+  std::int64_t slice_elements() const {
+    return plan_.a_elements + plan_.c_elements + (plan_.own_b ? plan_.b_elements : 0);
   }
 
-  std::int64_t slice_elements() const { return a_elements_ + c_elements_ + (own_b_ ? b_elements_ : 0); }
-
-  void run_step(const Step& step, A* packed_b, A* slices, std::int64_t slice) {
+  void run_step(const Step& step, P* packed_b, P* slices, std::int64_t slice) {
+    const bool worth_it = step.matrices * step.rows * step.columns * step.steps >= least_shared_work;
+    if (plan_.own_b)
+      return share(worth_it, step.matrices * panels(step), [&](int thread, std::int64_t begin, std::int64_t end) {
+        multiply(step, nullptr, slices + thread * slice, begin * step.rows, end * step.rows);
+      });
     const std::int64_t packs = (shared_b() ? 1 : step.matrices) * panels(step);
-    share(packs * tile_.columns * step.steps >= least_shared_pack, packs,
-          [&](int, std::int64_t begin, std::int64_t end) { pack_b(step, packed_b, begin, end); });
-    share(step.matrices * problem_.shape.M * step.columns * step.steps >= least_shared_work, work(step),
-          [&](int thread, std::int64_t begin, std::int64_t end) {
-            multiply(step, packed_b, slices + thread * slice, begin, end);
-          });
+    const std::int64_t panel = tile_.columns * step.steps;
+    share(packs * panel >= least_shared_pack, packs,
+          [&](int, std::int64_t begin, std::int64_t end) { pack_b(step, packed_b + begin * panel, begin, end); });
+    share(worth_it, step.matrices * step.rows * panels(step), [&](int thread, std::int64_t begin, std::int64_t end) {
+      multiply(step, packed_b, slices + thread * slice, begin, end);
+    });
   }
 
   /// body over all threads, or on this one alone where waking the others takes longer than the work.
@@ -173,90 +145,131 @@ class BlockedGemm {
       body(0, 0, units);
   }
 
-  void pack_b(const Step& step, A* packed_b, std::int64_t begin, std::int64_t end) const {
+  /// Where B(k, j) of a step begins.
+  const T* b_from(const Step& step, std::int64_t matrix, std::int64_t j) const {
     const MatrixLayout& b = problem_.shape.b;
-    for (std::int64_t unit = begin; unit < end; ++unit) {
-      const std::int64_t matrix = unit / panels(step), j = unit % panels(step) * tile_.columns;
-      pack_columns(problem_.b + (step.n + matrix) * b.batch + step.k * b.row + (step.j + j) * b.column, b.row, b.column,
-                   std::min(tile_.columns, step.columns - j), step.steps, tile_.columns,
-                   packed_b + unit * step.steps * tile_.columns);
+    return problem_.b + (step.n + matrix) * b.batch + step.k * terms<P> * b.row + (step.j + j) * b.column;
+  }
+
+  /// A panel of B that is to be packed soon, none past the last one. Where a row of B is contiguous a panel has too few
+  /// bytes of each: in a matrix with a large power of two between them they would push each other out of the cache.
+  Ahead panel_ahead(const Step& step, std::int64_t matrix, std::int64_t panel) const {
+    const MatrixLayout& b = problem_.shape.b;
+    const std::int64_t j = panel * tile_.columns, size = sizeof(T);
+    if (b.row != 1 || j >= step.columns) return {};
+    return {reinterpret_cast<const char*>(b_from(step, matrix, j)), std::min(tile_.columns, step.columns - j),
+            b.column * size, depth(step) * size};
+  }
+
+  /// The panels [begin, end) of all matrices.
+  void pack_b(const Step& step, P* packed_b, std::int64_t begin, std::int64_t end) const {
+    const MatrixLayout& b = problem_.shape.b;
+    while (begin < end) {
+      const std::int64_t matrix = begin / panels(step), panel = begin % panels(step), j = panel * tile_.columns;
+      const std::int64_t taken = std::min(panels(step) - panel, end - begin);
+      pack_columns(set_, b_from(step, matrix, j), b.row, b.column, std::min(taken * tile_.columns, step.columns - j),
+                   depth(step), tile_.columns, packed_b);
+      packed_b += taken * tile_.columns * step.steps;
+      begin += taken;
     }
   }
 
   /// Some of the work of a step. It is counted in rows of panels of blocks of rows of matrices; a tile belongs to the
   /// part that has its first row.
-  void multiply(const Step& step, const A* packed_b, A* slice, std::int64_t begin, std::int64_t end) const {
-    const std::int64_t M = problem_.shape.M, all_panels = panels(step);
-    std::int64_t ready = -1;
+  void multiply(const Step& step, const P* packed_b, P* slice, std::int64_t begin, std::int64_t end) const {
+    const std::int64_t M = step.rows, block_rows = plan_.block_rows, all_panels = panels(step);
+    P* own_b = slice + plan_.a_elements + plan_.c_elements;
+    std::int64_t ready = -1, first_panel = 0, past_panel = 0;  // the rows of A and the panels of B that are packed
     Rows rows;
     while (begin < end) {
       const std::int64_t matrix = begin / (M * all_panels), in_matrix = begin % (M * all_panels);
-      const std::int64_t block = in_matrix / (rows_ * all_panels), i = block * rows_, count = std::min(rows_, M - i);
+      const std::int64_t block = in_matrix / (block_rows * all_panels), i = block * block_rows,
+                         count = std::min(block_rows, M - i);
       const std::int64_t in_block = in_matrix - i * all_panels, panel = in_block / count, row = in_block % count;
-      const std::int64_t taken = std::min(count - row, end - begin);
+      const std::int64_t taken = std::min({count - row, end - begin, plan_.finished_rows});
       if (begin - in_block != ready) rows = prepare_rows(step, matrix, i, count, slice);
       ready = begin - in_block;
       const std::int64_t b_panel = (shared_b() ? 0 : matrix * all_panels) + panel;
-      multiply_panel(step, matrix, i, panel * tile_.columns, rows, rows.tiling.start(row), rows.tiling.start(row + taken),
-                     packed_b + b_panel * step.steps * tile_.columns, slice + a_elements_);
+      if (plan_.own_b && (b_panel < first_panel || b_panel >= past_panel)) {
+        first_panel = b_panel;
+        past_panel =
+            std::min({b_panel + plan_.own_panels, (matrix + 1) * all_panels, b_panel + divide_up(end - begin, M)});
+        pack_b(step, own_b, first_panel, past_panel);
+      }
+      Ahead ahead;
+      if (plan_.own_b) ahead = panel_ahead(step, matrix, panel + plan_.own_panels).part(row, row + taken, count);
+      multiply_panel(step, matrix, i, panel * tile_.columns, rows, rows.tiling.start(row),
+                     rows.tiling.start(row + taken),
+                     (plan_.own_b ? own_b : packed_b) + (b_panel - first_panel) * step.steps * tile_.columns, ahead,
+                     reinterpret_cast<A*>(slice + plan_.a_elements));
       begin += taken;
     }
   }
 
   /// The `count` rows of A from row i: where they stand if the tiles can read them there, except for a last tile that
   /// reaches over the border, else packed.
-  Rows prepare_rows(const Step& step, std::int64_t matrix, std::int64_t i, std::int64_t count, A* packed) const {
+  Rows prepare_rows(const Step& step, std::int64_t matrix, std::int64_t i, std::int64_t count, P* packed) const {
     const MatrixLayout& a = problem_.shape.a;
-    const T* from = problem_.a + (step.n + matrix) * a.batch + i * a.row + step.k * a.column;
+    const T* from = problem_.a + (step.n + matrix) * a.batch + (step.i + i) * a.row + step.k * terms<P> * a.column;
     Rows rows;
     rows.tiling = RowTiling(count, tile_);
     if constexpr (in_place)
-      if (direct_) {
+      if (plan_.direct_a) {
         rows.packed_from = rows.tiling.inside();
         rows.direct = {from, a.row, a.column, a.row};
       }
     count -= rows.packed_from;
-    const std::int64_t row = packed_row(step.steps);
+    const std::int64_t row = odd_lines(step.steps, sizeof(P));
     rows.packed = a.column == 1 ? TileRows{packed, row, 1, row} : TileRows{packed, 1, 0, step.steps};
-    pack_rows(from + rows.packed_from * a.row, a.row, a.column, RowTiling(count, tile_), step.steps, row, packed);
+    pack_rows(set_, from + rows.packed_from * a.row, a.row, a.column, RowTiling(count, tile_), depth(step), row,
+              packed);
     return rows;
   }
 
   /// C (+)= A B for the rows [begin, end) of a block and one panel of columns; after the last k, what follows.
   void multiply_panel(const Step& step, std::int64_t matrix, std::int64_t i, std::int64_t j, const Rows& rows,
-                      std::int64_t begin, std::int64_t end, const A* b, A* result) const {
+                      std::int64_t begin, std::int64_t end, const P* b, const Ahead& ahead, A* result) const {
     const GemmShape& s = problem_.shape;
-    const std::int64_t offset = (step.n + matrix) * s.c.batch + (i + begin) * s.c.row + step.j + j;
+    const std::int64_t offset = (step.n + matrix) * s.c.batch + (step.i + i + begin) * s.c.row + step.j + j;
     const std::int64_t columns = std::min(tile_.columns, step.columns - j);
-    const std::int64_t row = in_place ? s.c.row : tile_.columns;
-    bool add = false;
+    std::int64_t row = tile_.columns;
+    bool add = step.k > 0;
+    const bool last_step = step.k + step.steps >= plan_.all_k;
     if constexpr (in_place) {
       result = problem_.c + offset;
-      add = problem_.accumulate || step.k > 0;
+      row = s.c.row;
+      add = add || problem_.accumulate;
+    } else if (plan_.sum_elements > 0) {
+      row = odd_lines(plan_.columns, sizeof(A));
+      result = sums_ + (i + begin) * row + j;
     }
     const auto product = [&](const TileRows& a, std::int64_t origin, std::int64_t first, std::int64_t last) {
       if (first >= last) return;
-      const TileOperands<A> tile{a.a + (first - origin) * a.lead, a.row, a.step, b, tile_.columns, step.steps,
-                                 result + (first - begin) * row, row, add};
-      run_job(set_, PanelProduct<A>{tile, a.lead, rows.tiling.full - first, last - first, columns});
+      TileOperands<P> tile{a.a + (first - origin) * a.lead, a.row, a.step, b,    tile_.columns, step.steps,
+                           result + (first - begin) * row,  row,   add,    ahead};
+      if (!in_place && last_step) {
+        tile.goal = reinterpret_cast<const char*>(problem_.c + offset + (first - begin) * s.c.row);
+        tile.goal_row = s.c.row * std::int64_t{sizeof(T)};
+        tile.goal_last = columns * std::int64_t{sizeof(T)} - 1;
+      }
+      run_job(set_, PanelProduct<P>{tile, a.lead, rows.tiling.full - first, last - first, columns});
     };
     product(rows.direct, 0, begin, std::min(end, rows.packed_from));
     product(rows.packed, rows.packed_from, std::max(begin, rows.packed_from), end);
-    if (!problem_.finish || begin >= end || step.k + step.steps < s.K) return;
-    problem_.finish(set_, problem_.formula,
-                    {result, row, s.c.row, end - begin, columns, problem_.c + offset,
-                     problem_.bias ? problem_.bias + step.j + j : nullptr,
-                     problem_.pre_activation ? problem_.pre_activation + offset : nullptr,
-                     !in_place && problem_.accumulate});
+    if (!problem_.finish || begin >= end || !last_step) return;
+    problem_.finish(
+        set_, problem_.formula,
+        {result, row, s.c.row, end - begin, columns, problem_.c + offset,
+         problem_.bias ? problem_.bias + step.j + j : nullptr,
+         problem_.pre_activation ? problem_.pre_activation + offset : nullptr, !in_place && problem_.accumulate});
   }
 
   queue<Cpu>& queue_;
   InstructionSet set_;
   GemmProblem<T> problem_;
   TileSize tile_;
-  std::int64_t steps_ = 0, columns_ = 0, matrices_ = 0, rows_ = 0;  // of a step, and the rows of a block
-  bool own_b_ = false, direct_ = false;
-  std::int64_t a_elements_ = 0, b_elements_ = 0, c_elements_ = 0;  // of scratch
+  A* sums_ = nullptr;
+  GemmPlan plan_;
 };
 
 }  // namespace plinth::cpu

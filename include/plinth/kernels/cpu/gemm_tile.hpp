@@ -4,9 +4,15 @@
 #pragma once
 
 #include <algorithm>
+#include <concepts>
 #include <cstdint>
 #include <utility>
 
+#if defined(__x86_64__) && defined(__GNUC__)
+#include <immintrin.h>
+#endif
+
+#include <plinth/tensor/element.hpp>
 #include <plinth/tensor/instruction_set.hpp>
 
 namespace plinth::cpu {
@@ -32,7 +38,9 @@ struct TileSize {
 };
 template <class T>
 TileSize tile_size(InstructionSet set) {
-  const auto of = [](auto tile) { return TileSize{tile.rows, tile.low_rows, 2 * tile.bytes / std::int64_t{sizeof(T)}}; };
+  const auto of = [](auto tile) {
+    return TileSize{tile.rows, tile.low_rows, 2 * tile.bytes / std::int64_t{sizeof(T)}};
+  };
   if (set == InstructionSet::avx512) return of(GemmTile<InstructionSet::avx512>{});
   if (set == InstructionSet::avx2) return of(GemmTile<InstructionSet::avx2>{});
   return of(GemmTile<InstructionSet::baseline>{});
@@ -61,9 +69,7 @@ struct RowTiling {
     return std::min(row, rows);
   }
   /// The rows in tiles that lie inside.
-  std::int64_t inside() const {
-    return covered == rows ? rows : covered - (covered > full ? low_height_ : height_);
-  }
+  std::int64_t inside() const { return covered == rows ? rows : covered - (covered > full ? low_height_ : height_); }
 
  private:
   std::int64_t height_ = 1, low_height_ = 1;
@@ -75,17 +81,66 @@ struct Vector {
   typedef T type __attribute__((vector_size(Bytes)));
 };
 
-/// What a tile multiplies. A(i, k) = a[i * a_row + k * a_step]; row k of B is at b + k * b_step.
-template <class T>
+/// Two bfloat16 that follow each other along k, the first in the low half: what AVX512_BF16 multiplies in one lane.
+using bfloat16_pair = std::uint32_t;
+
+/// How many products a lane of P adds in a step of a tile: so many elements of k make one step.
+template <class P>
+inline constexpr int terms = std::same_as<P, bfloat16_pair> ? 2 : 1;
+
+/// Whether tiles of P are compiled for a set.
+template <InstructionSet Set, class P>
+inline constexpr bool multiplies = Set == InstructionSet::avx512 || !std::same_as<P, bfloat16_pair>;
+
+/// Rows of memory that are to be in the L2 cache soon.
+struct Ahead {
+  const char* first = nullptr;
+  std::int64_t rows = 0, row = 0, bytes = 0;  // how many, from one to the next, and of each
+
+  /// The share of [begin, end) of `all`.
+  Ahead part(std::int64_t begin, std::int64_t end, std::int64_t all) const {
+    const std::int64_t start = rows * begin / all;
+    return {first + start * row, rows * end / all - start, row, bytes};
+  }
+  [[gnu::always_inline]] inline void fetch() const {
+    for (std::int64_t i = 0; i < rows; ++i)
+      for (std::int64_t byte = 0; byte < bytes; byte += 64) __builtin_prefetch(first + i * row + byte, 0, 2);
+  }
+};
+
+/// What a tile multiplies. A(i, k) = a[i * a_row + k * a_step]; row k of B is at b + k * b_step. P is the type that is
+/// summed in, or bfloat16_pair.
+template <class P>
 struct TileOperands {
-  const T* a;
+  const P* a;
   std::int64_t a_row, a_step;
-  const T* b;
+  const P* b;
   std::int64_t b_step, K;
-  T* c;
+  accumulator_t<P>* c;
   std::int64_t c_row;
   bool accumulate;
+  Ahead ahead = {};                          // fetched meanwhile
+  const char* goal = nullptr;                // where C goes in the end, to be in the cache by then; null: C itself
+  std::int64_t goal_row = 0, goal_last = 0;  // bytes from row to row, and to the last one of a row
 };
+
+/// sum += left right in every lane; vectors by reference, since they do not cross a call.
+template <class T, class V>
+[[gnu::always_inline]] inline void multiply_add(T left, const V& right, V& sum) {
+  sum += left * right;
+}
+#if defined(__x86_64__) && defined(__GNUC__)
+/// sum += left right for the second of each pair, then for the first: two fused multiply-adds, rounded to nearest even
+/// whatever the processor is set to, with subnormal operands and sums taken for zeros. Not always_inline: compilers
+/// refuse that where the caller's own target lacks an instruction, although it ends up inside a function that has it.
+[[gnu::target("avx512f,avx512bf16")]] inline void multiply_add(bfloat16_pair left,
+                                                               const Vector<bfloat16_pair, 64>::type& right,
+                                                               Vector<float, 64>::type& sum) {
+  sum = reinterpret_cast<Vector<float, 64>::type>(_mm512_dpbf16_ps(
+      reinterpret_cast<__m512>(sum), reinterpret_cast<__m512bh>(_mm512_set1_epi32(static_cast<int>(left))),
+      reinterpret_cast<__m512bh>(right)));
+}
+#endif
 
 /// c = sum (+ c) for one vector; by reference, since it does not cross a call.
 template <class T, class V>
@@ -96,88 +151,108 @@ template <class T, class V>
   __builtin_memcpy(c, &value, sizeof value);
 }
 
+/// sum += A B for so many steps of a tile of sizeof...(I) rows and `Vectors` vectors; a and b move on by them.
+template <class P, int Vectors, class V, int... I>
+[[gnu::always_inline]] inline void add_products(const TileOperands<P>& g, std::int64_t steps, const P** a, const P*& b,
+                                                V (&sum)[Vectors][sizeof...(I)], std::integer_sequence<int, I...>) {
+  using Right = typename Vector<P, sizeof(V)>::type;
+  const std::int64_t a_row = g.a_row;
+  for (std::int64_t k = 0; k < steps; ++k) {
+    Right right, next;
+    __builtin_memcpy(&right, b, sizeof right);
+    if constexpr (Vectors == 2) {
+      __builtin_memcpy(&next, b + sizeof right / sizeof(P), sizeof next);
+      P left;
+      ((left = a[I / 3 * 3][I % 3 * a_row], multiply_add(left, right, sum[0][I]), multiply_add(left, next, sum[1][I])),
+       ...);
+    } else {
+      (multiply_add(a[I / 3 * 3][I % 3 * a_row], right, sum[0][I]), ...);
+    }
+    ((a[I] += I % 3 ? 0 : g.a_step), ...);
+    b += g.b_step;
+  }
+}
+
 /// C = A B (+ C) for a tile of sizeof...(I) rows and `Vectors` vectors. Every element of C is one chain of fused
 /// multiply-adds over k = 0, 1, ..., whatever the tile: its bits do not depend on where the tiles begin.
-template <class T, int Bytes, int Vectors, int... I>
-[[gnu::always_inline]] inline void multiply_tile(const TileOperands<T>& g, std::integer_sequence<int, I...>) {
-  using V = typename Vector<T, Bytes>::type;
-  constexpr int lanes = Bytes / static_cast<int>(sizeof(T)), rows = sizeof...(I);
-  constexpr std::int64_t prefetch_steps = 48;  // C arrives just before it is needed: earlier, A and B evict it
-  V sum[Vectors][rows] = {};
-  const std::int64_t a_row = g.a_row;
-  const T* a[] = {g.a + I / 3 * 3 * a_row...};  // every third is used: x86 addresses reach two more rows from each
-  const T* b = g.b;
-  std::int64_t k = 0, stop = std::max<std::int64_t>(g.K - prefetch_steps, 0);
-  for (;;) {
-    for (; k < stop; ++k) {
-      V right, next;
-      __builtin_memcpy(&right, b, sizeof right);
-      if constexpr (Vectors == 2) {
-        __builtin_memcpy(&next, b + lanes, sizeof next);
-        T left;
-        ((left = a[I / 3 * 3][I % 3 * a_row], sum[0][I] += left * right, sum[1][I] += left * next), ...);
-      } else {
-        ((sum[0][I] += a[I / 3 * 3][I % 3 * a_row] * right), ...);
-      }
-      ((a[I] += I % 3 ? 0 : g.a_step), ...);
-      b += g.b_step;
-    }
-    if (stop == g.K) break;
-    stop = g.K;
-    (__builtin_prefetch(g.c + I * g.c_row, 1), ...);
-    (__builtin_prefetch(g.c + I * g.c_row + Vectors * lanes - 1, 1), ...);
-  }
+template <class P, int Bytes, int Vectors, int... I>
+[[gnu::always_inline]] inline void multiply_tile(const TileOperands<P>& g, std::integer_sequence<int, I...> rows) {
+  constexpr int lanes = Bytes / static_cast<int>(sizeof(P));
+  typename Vector<accumulator_t<P>, Bytes>::type sum[Vectors][sizeof...(I)] = {};
+  const P* a[] = {g.a + I / 3 * 3 * g.a_row...};  // every third is used: x86 addresses reach two more rows from each
+  const P* b = g.b;
+  // C arrives just before it is needed: earlier, A and B evict it.
+  const std::int64_t last = std::min<std::int64_t>(g.K, 48);
+  add_products<P, Vectors>(g, g.K - last, a, b, sum, rows);
+  g.ahead.fetch();
+  (__builtin_prefetch(g.goal + I * g.goal_row, 1), ...);
+  (__builtin_prefetch(g.goal + I * g.goal_row + g.goal_last, 1), ...);
+  add_products<P, Vectors>(g, last, a, b, sum, rows);
   (store(sum[0][I], g.accumulate, g.c + I * g.c_row), ...);
   if constexpr (Vectors == 2) (store(sum[1][I], g.accumulate, g.c + I * g.c_row + lanes), ...);
 }
 
 /// C = A B (+ C) for some tiles one below the other by one panel of B, at most two vectors wide.
-template <class T>
+template <class P>
 struct PanelProduct {
-  TileOperands<T> operands;  // of the first tile; a_step 0 stands for the tile's height
+  using A = accumulator_t<P>;
+  TileOperands<P> operands;  // of the first tile; a_step 0 stands for the tile's height
   std::int64_t a_lead;       // times i: from A's first row to row i where a tile starts there
   std::int64_t full, rows;   // rows before `full` are in full tiles; A must be readable up to whole tiles
   std::int64_t columns;      // B must be readable up to whole vectors
 
   template <InstructionSet Set>
   [[gnu::always_inline]] inline void run() const {
-    using Tile = GemmTile<Set>;
-    constexpr int lanes = Tile::bytes / static_cast<int>(sizeof(T));
-    const int width = columns > lanes ? 2 * lanes : lanes;
-    TileOperands<T> g = operands;
-    T edge[Tile::rows * 2 * lanes];  // where a tile that overlaps the border of C goes first
-    for (std::int64_t i = 0, height; i < rows; i += height) {
-      height = i < full ? Tile::rows : Tile::low_rows;
-      const bool inside = rows - i >= height && columns == width;
-      T* c = operands.c + i * operands.c_row;
-      g.a = operands.a + i * a_lead;
-      g.a_step = operands.a_step ? operands.a_step : height;
-      g.c = inside ? c : edge;
-      g.c_row = inside ? operands.c_row : 2 * lanes;
-      g.accumulate = inside && operands.accumulate;
-      multiply<Set>(g, i < full, width > lanes);
-      if (!inside) copy_edge(edge, 2 * lanes, std::min(rows - i, height), c);
-    }
+    if constexpr (multiplies<Set, P>) multiply<Set>();
   }
 
  private:
   template <InstructionSet Set>
-  [[gnu::always_inline]] static inline void multiply(const TileOperands<T>& g, bool full, bool wide) {
+  [[gnu::always_inline]] inline void multiply() const {
+    using Tile = GemmTile<Set>;
+    constexpr int lanes = Tile::bytes / static_cast<int>(sizeof(P));
+    const int width = columns > lanes ? 2 * lanes : lanes;
+    TileOperands<P> g = operands;
+    if (!g.goal) {
+      g.goal = reinterpret_cast<const char*>(operands.c);
+      g.goal_row = operands.c_row * std::int64_t{sizeof(A)};
+      g.goal_last = width * std::int64_t{sizeof(A)} - 1;
+    }
+    const char* const goal = g.goal;
+    A edge[Tile::rows * 2 * lanes];  // where a tile that overlaps the border of C goes first
+    for (std::int64_t i = 0, height; i < rows; i += height) {
+      height = i < full ? Tile::rows : Tile::low_rows;
+      const bool inside = rows - i >= height && columns == width;
+      A* c = operands.c + i * operands.c_row;
+      g.a = operands.a + i * a_lead;
+      g.goal = goal + i * g.goal_row;
+      if (operands.ahead.rows > 0) g.ahead = operands.ahead.part(i, std::min(i + height, rows), rows);
+      g.a_step = operands.a_step ? operands.a_step : height;
+      g.c = inside ? c : edge;
+      g.c_row = inside ? operands.c_row : 2 * lanes;
+      g.accumulate = inside && operands.accumulate;
+      multiply_one<Set>(g, height == Tile::rows, width == 2 * lanes);
+      if (!inside) copy_edge(edge, 2 * lanes, std::min(rows - i, height), c);
+    }
+  }
+
+  template <InstructionSet Set>
+  [[gnu::always_inline]] static inline void multiply_one(const TileOperands<P>& g, bool full, bool wide) {
     using Tile = GemmTile<Set>;
     constexpr int bytes = Tile::bytes;
     constexpr std::make_integer_sequence<int, Tile::rows> all{};
     constexpr std::make_integer_sequence<int, Tile::low_rows> low{};
     if (full)
-      wide ? multiply_tile<T, bytes, 2>(g, all) : multiply_tile<T, bytes, 1>(g, all);
+      wide ? multiply_tile<P, bytes, 2>(g, all) : multiply_tile<P, bytes, 1>(g, all);
     else
-      wide ? multiply_tile<T, bytes, 2>(g, low) : multiply_tile<T, bytes, 1>(g, low);
+      wide ? multiply_tile<P, bytes, 2>(g, low) : multiply_tile<P, bytes, 1>(g, low);
   }
 
-  void copy_edge(const T* edge, std::int64_t edge_row, std::int64_t height, T* c) const {
+  void copy_edge(const A* edge, std::int64_t edge_row, std::int64_t height, A* c) const {
     for (std::int64_t i = 0; i < height; ++i)
       for (std::int64_t j = 0; j < columns; ++j) {
-        T& to = c[i * operands.c_row + j];
-        to = (operands.accumulate ? to : T(0)) + edge[i * edge_row + j];
+        A& to = c[i * operands.c_row + j];
+        to = (operands.accumulate ? to : A(0)) + edge[i * edge_row + j];
       }
   }
 };
