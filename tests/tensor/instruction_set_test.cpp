@@ -64,3 +64,8 @@ TEST_CASE("the instruction set is one the processor has, or the one asked for") 
   CHECK(set == InstructionSet::baseline);
 #endif
 }
+
+TEST_CASE("only jobs for AVX-512 multiply bfloat16") {
+  CHECK_FALSE(multiplies_bfloat16(InstructionSet::baseline));
+  CHECK_FALSE(multiplies_bfloat16(InstructionSet::avx2));
+}

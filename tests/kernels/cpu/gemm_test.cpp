@@ -4,111 +4,21 @@
 
 #include <algorithm>
 #include <array>
-#include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <limits>
 #include <random>
 #include <string>
 #include <vector>
 
 #include "catch.hpp"
+#include "kernels/gemm_definition.hpp"
 #include "threads.hpp"
 
 using namespace plinth;
+using namespace gemm_definition;
 
 namespace {
-
-/// A matrix of a product: its layout and the elements it reaches.
-struct Operand {
-  MatrixLayout layout;
-  std::int64_t elements;
-};
-
-/// Rows contiguous ('N') or columns contiguous ('T'), `gap` unused elements between them.
-Operand operand(char form, std::int64_t batch, std::int64_t rows, std::int64_t columns, std::int64_t gap) {
-  const std::int64_t width = (form == 'T' ? rows : columns) + gap, lines = form == 'T' ? columns : rows;
-  const std::int64_t matrix = lines * width + gap;
-  if (form == 'T') return {{1, width, matrix}, batch * matrix};
-  return {{width, 1, matrix}, batch * matrix};
-}
-
-template <class T>
-std::vector<T> random_values(std::int64_t n, unsigned seed) {
-  std::mt19937 engine(seed);
-  std::uniform_real_distribution<float> uniform(-1.0f, 1.0f);
-  std::vector<T> values(static_cast<std::size_t>(n));
-  for (T& value : values) value = static_cast<T>(uniform(engine));
-  return values;
-}
-
-struct Product {
-  GemmShape shape;
-  std::int64_t a_elements, b_elements, c_elements;
-};
-
-Product product(const char* form, std::int64_t batch, std::int64_t M, std::int64_t N, std::int64_t K,
-                std::int64_t gap = 0) {
-  const Operand a = operand(form[0], batch, M, K, gap), b = operand(form[1], batch, K, N, gap);
-  const Operand c = operand('N', batch, M, N, gap);
-  return {{batch, M, N, K, a.layout, b.layout, c.layout}, a.elements, b.elements, c.elements};
-}
-
-/// Half a unit in the last place of 1.
-template <class T>
-constexpr double epsilon() {
-  if (std::is_same_v<T, double>) return 0x1p-53;
-  if (std::is_same_v<T, float>) return 0x1p-24;
-  return std::is_same_v<T, half> ? 0x1p-11 : 0x1p-8;
-}
-
-/// An element by the definition, and a bound on the error of summing it in accumulator_t<T>.
-struct Expected {
-  std::size_t at;
-  double value, bound;
-};
-template <class T>
-std::vector<Expected> expected(const GemmShape& s, const T* a, const T* b) {
-  std::vector<Expected> all;
-  for (std::int64_t n = 0; n < s.batch; ++n)
-    for (std::int64_t i = 0; i < s.M; ++i)
-      for (std::int64_t j = 0; j < s.N; ++j) {
-        double sum = 0, size = 0;
-        for (std::int64_t k = 0; k < s.K; ++k) {
-          const double term = static_cast<double>(a[n * s.a.batch + i * s.a.row + k * s.a.column]) *
-                              static_cast<double>(b[n * s.b.batch + k * s.b.row + j * s.b.column]);
-          sum += term;
-          size += std::abs(term);
-        }
-        const double chain = 4 * std::sqrt(static_cast<double>(s.K) + 1) * epsilon<accumulator_t<T>>();
-        all.push_back({static_cast<std::size_t>(n * s.c.batch + i * s.c.row + j), sum, chain * (size + 1)});
-      }
-  return all;
-}
-
-/// The number of elements of C that are further from A B (+ before) (+ bias) than the bound, and 1 if an element
-/// between them changed.
-template <class T>
-int wrong(const std::vector<Expected>& all, const std::vector<T>& c, const std::vector<T>& before, bool accumulate,
-          const std::vector<T>& bias = {}) {
-  std::vector<T> copy = before;
-  int count = 0;
-  for (const Expected& e : all) {
-    double value = e.value;
-    if (accumulate) value += static_cast<double>(before[e.at]);
-    if (!bias.empty()) value += static_cast<double>(bias[static_cast<std::size_t>(&e - all.data()) % bias.size()]);
-    const double rounding = std::is_same_v<T, accumulator_t<T>> ? 0 : 2 * epsilon<T>() * std::abs(value);
-    if (!(std::abs(static_cast<double>(c[e.at]) - value) <= e.bound + rounding)) ++count;
-    copy[e.at] = c[e.at];
-  }
-  return count + (c.empty() || std::memcmp(copy.data(), c.data(), c.size() * sizeof(T)) == 0 ? 0 : 1);
-}
-
-std::vector<InstructionSet> instruction_sets() {
-  std::vector<InstructionSet> sets;
-  for (const auto set : {InstructionSet::baseline, InstructionSet::avx2, InstructionSet::avx512})
-    if (set <= instruction_set()) sets.push_back(set);
-  return sets;
-}
 
 template <class T>
 void check(const Product& p, bool accumulate) {
@@ -241,34 +151,91 @@ TEMPLATE_TEST_CASE("bias, activation and what backward needs", "", float, double
     }
 }
 
-TEST_CASE("bits depend on neither threads nor alignment") {
+TEMPLATE_TEST_CASE("sums over a long K that scratch cannot hold for all of C", "", bfloat16, half) {
+  const Product p = product("NN", 1, 1500, 1500, 1601);
+  std::mt19937 engine(5);
+  std::vector<TestType> a(static_cast<std::size_t>(p.a_elements)), b(static_cast<std::size_t>(p.b_elements));
+  for (TestType& value : b) value = static_cast<TestType>(static_cast<float>(engine() % 5) - 2);
+  std::vector<std::size_t> places;  // of three ones in each row of A: every sum is exact
+  for (std::size_t i = 0; i < 1500; ++i)
+    for (std::size_t third = 0; third < 3; ++third) {
+      places.push_back(third * 500 + engine() % 500 + (third == 2 ? 101 : 0));
+      a[i * 1601 + places.back()] = static_cast<TestType>(1.0f);
+    }
+  std::vector<TestType> c(static_cast<std::size_t>(p.c_elements));
+  cpu::CpuGemm::gemm(queue<Cpu>::current(), p.shape, a.data(), b.data(), c.data(), false);
+  int different = 0;
+  for (std::size_t i = 0; i < 1500; ++i)
+    for (std::size_t j = 0; j < 1500; ++j) {
+      const std::size_t* k = places.data() + 3 * i;
+      different += c[i * 1500 + j] != b[k[0] * 1500 + j] + b[k[1] * 1500 + j] + b[k[2] * 1500 + j];
+    }
+  CHECK(different == 0);
+}
+
+TEMPLATE_TEST_CASE("an infinity reaches its own row alone", "", float, bfloat16, half) {
+  for (const char* form : {"NN", "NT", "TN", "TT"})
+    for (const std::int64_t K : {1, 31, 33, 95}) {
+      const Product p = product(form, 1, 17, 35, K);
+      std::vector<TestType> a(static_cast<std::size_t>(p.a_elements), TestType(1.0f)), c(17 * 35);
+      const std::vector<TestType> b(static_cast<std::size_t>(p.b_elements), TestType(1.0f));
+      const TestType infinity(std::numeric_limits<float>::infinity());
+      a[static_cast<std::size_t>(3 * p.shape.a.row + (K - 1) * p.shape.a.column)] = infinity;
+      for (const InstructionSet set : instruction_sets()) {
+        cpu::gemm(queue<Cpu>::current(), set, p.shape, a.data(), b.data(), c.data(), false);
+        int different = 0;
+        for (std::size_t i = 0; i < c.size(); ++i)
+          different += static_cast<float>(c[i]) != (i / 35 == 3 ? static_cast<float>(infinity) : static_cast<float>(K));
+        CHECK(different == 0);
+      }
+    }
+}
+
+TEST_CASE("bfloat16 on processors with AVX-512 that do not multiply it") {
+  for (const char* form : {"NN", "NT", "TN", "TT"})
+    for (const std::int64_t K : {1, 37, 1601}) {
+      const Product p = product(form, 1, 33, 67, K, 1);
+      const auto a = random_values<bfloat16>(p.a_elements, 1), b = random_values<bfloat16>(p.b_elements, 2);
+      const auto before = random_values<bfloat16>(p.c_elements, 3);
+      auto c = before;
+      const Identity identity;
+      cpu::BlockedGemm<bfloat16>(queue<Cpu>::current(), instruction_set(),
+                                 {p.shape, a.data(), b.data(), c.data(), nullptr, nullptr, true,
+                                  &cpu::finish_block<Identity, bfloat16>, &identity})
+          .run();
+      CHECK(wrong(expected(p.shape, a.data(), b.data()), c, before, true) == 0);
+    }
+}
+
+TEMPLATE_TEST_CASE("bits depend on neither threads nor alignment", "", float, bfloat16) {
+  using T = TestType;
   const struct {
     const char* form;
     std::int64_t batch, M, N, K;
   } cases[] = {{"NT", 1, 200, 768, 3072}, {"TN", 1, 130, 65, 768}, {"NN", 1, 15, 900, 1000}, {"NT", 12, 33, 31, 17},
-               {"NN", 3, 64, 64, 32}, {"NT", 1, 1, 5000, 130}, {"NT", 1, 2, 900, 5000}};
+               {"NN", 3, 64, 64, 32}, {"NT", 1, 1, 5000, 130}, {"NT", 1, 2, 900, 5000}, {"NN", 1, 70, 96, 3333}};
   for (const auto& one : cases) {
     const Product p = product(one.form, one.batch, one.M, one.N, one.K);
-    const auto a = random_values<float>(p.a_elements + 1, 1), b = random_values<float>(p.b_elements + 1, 2);
-    const auto bias = random_values<float>(one.N + 1, 3);
+    const auto a = random_values<T>(p.a_elements + 1, 1), b = random_values<T>(p.b_elements + 1, 2);
+    const auto bias = random_values<T>(one.N + 1, 3);
     for (const InstructionSet set : instruction_sets()) {
-      std::vector<float> first;
+      std::vector<T> first;
       for (const int threads : {1, 2, 3, 4})
         for (const int offset : {0, 1}) {
           const Threads several(threads);
-          auto shifted = [&](const std::vector<float>& x) {  // x at an address `offset` floats further
-            std::vector<float> copy(x.size() + 1);
+          auto shifted = [&](const std::vector<T>& x) {  // x at an address `offset` elements further
+            std::vector<T> copy(x.size() + 1);
             std::copy(x.begin(), x.end() - 1, copy.begin() + offset);
             return copy;
           };
           const auto sa = shifted(a), sb = shifted(b), sbias = shifted(bias);
-          std::vector<float> c(static_cast<std::size_t>(p.c_elements + 1));
+          std::vector<T> c(static_cast<std::size_t>(p.c_elements + 1));
           cpu::gemm_bias_activation(queue<Cpu>::current(), set, p.shape, Square{}, sa.data() + offset, sb.data() + offset,
-                                    sbias.data() + offset, c.data() + offset, static_cast<float*>(nullptr));
-          const std::vector<float> result(c.begin() + offset, c.end() - 1 + offset);
+                                    sbias.data() + offset, c.data() + offset, static_cast<T*>(nullptr));
+          const std::vector<T> result(c.begin() + offset, c.end() - 1 + offset);
           if (first.empty()) first = result;
           INFO(one.form << ", set " << static_cast<int>(set) << ", " << threads << " threads, offset " << offset);
-          CHECK(std::memcmp(first.data(), result.data(), first.size() * sizeof(float)) == 0);
+          CHECK(std::memcmp(first.data(), result.data(), first.size() * sizeof(T)) == 0);
         }
     }
   }
