@@ -6,7 +6,7 @@
 
 Prints one JSON line a run; the validation loss (nats per character) is over the whole validation split with the final
 weights. With --against, Plinth's program runs after each of PyTorch's own runs, and a last line compares both: mean
-losses and the median of the ratios of their times.  B batch, T sequence, C channels, H heads, V vocabulary.
+losses and the median of the ratios of their times.  B batch, T sequence.
 """
 import argparse
 import json
@@ -17,47 +17,12 @@ import time
 
 import torch
 import torch.nn as nn
-import torch.nn.functional as F
+
+from gpt import LanguageModel, parameter_groups
 
 LAYERS, HEADS, CHANNELS, CONTEXT, BATCH = 4, 4, 128, 64, 12
 PEAK_RATE, LAST_RATE, WARM_UP = 1e-3, 1e-4, 100
 BETAS, WEIGHT_DECAY, CLIP_NORM = (0.9, 0.99), 0.1, 1.0
-
-
-class Block(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.attention_norm = nn.LayerNorm(CHANNELS, bias=False)
-        self.query_key_value = nn.Linear(CHANNELS, 3 * CHANNELS, bias=False)
-        self.output = nn.Linear(CHANNELS, CHANNELS, bias=False)
-        self.feed_forward_norm = nn.LayerNorm(CHANNELS, bias=False)
-        self.up = nn.Linear(CHANNELS, 4 * CHANNELS, bias=False)
-        self.down = nn.Linear(4 * CHANNELS, CHANNELS, bias=False)
-
-    def forward(self, x):                                                               # (B, T, C)
-        q, k, v = (part.unflatten(-1, (HEADS, -1)).transpose(1, 2)                      # (B, H, T, C/H)
-                   for part in self.query_key_value(self.attention_norm(x)).chunk(3, dim=-1))
-        mixed = F.scaled_dot_product_attention(q, k, v, is_causal=True)
-        x = x + self.output(mixed.transpose(1, 2).flatten(2))
-        return x + self.down(F.gelu(self.up(self.feed_forward_norm(x))))
-
-
-class LanguageModel(nn.Module):
-    def __init__(self, vocabulary):
-        super().__init__()
-        self.tokens = nn.Embedding(vocabulary, CHANNELS)
-        self.positions = nn.Embedding(CONTEXT, CHANNELS)
-        self.blocks = nn.Sequential(*(Block() for _ in range(LAYERS)))
-        self.norm = nn.LayerNorm(CHANNELS, bias=False)
-        for name, weight in self.named_parameters():
-            if weight.dim() >= 2:
-                ends_branch = name.endswith(("output.weight", "down.weight"))
-                nn.init.normal_(weight, std=0.02 / math.sqrt(2 * LAYERS) if ends_branch else 0.02)
-
-    def forward(self, inputs, targets, reduction="mean"):                               # (B, T) twice -> loss
-        x = self.blocks(self.tokens(inputs) + self.positions.weight[:inputs.size(1)])   # (B, T, C)
-        logits = F.linear(self.norm(x), self.tokens.weight)                             # (B, T, V), the head is tied
-        return F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction=reduction)
 
 
 def learning_rate(step, steps):
@@ -69,10 +34,7 @@ def learning_rate(step, steps):
 
 
 def train(model, text, steps):
-    matrices = [w for w in model.parameters() if w.dim() >= 2]
-    vectors = [w for w in model.parameters() if w.dim() < 2]
-    optimizer = torch.optim.AdamW([dict(params=matrices, weight_decay=WEIGHT_DECAY),
-                                   dict(params=vectors, weight_decay=0.0)], lr=PEAK_RATE, betas=BETAS)
+    optimizer = torch.optim.AdamW(parameter_groups(model, WEIGHT_DECAY), lr=PEAK_RATE, betas=BETAS)
     offsets = torch.arange(CONTEXT)
     for step in range(steps):
         for group in optimizer.param_groups:
@@ -99,7 +61,7 @@ def run(text, characters, seed, steps):
     """One run of PyTorch, as the dictionary that is printed."""
     torch.manual_seed(seed)
     split = int(0.9 * len(text))
-    model = LanguageModel(characters)
+    model = LanguageModel(characters, CONTEXT, CHANNELS, LAYERS, HEADS, bias=False, approximate="none")
     start = time.perf_counter()
     train(model, text[:split], steps)
     seconds = time.perf_counter() - start
