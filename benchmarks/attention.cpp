@@ -1,81 +1,91 @@
 // SPDX-License-Identifier: MIT
-// Speed of the CPU's causal attention beside the processor's limit: forward 4 B H D T^2 / 2 operations, backward 2.5
-// times as many. Each sample stands between two measurements of the limit; the table shows medians.
-#include <cmath>
+// Speed of causal attention beside the processor's limit and beside its composed form: forward 4 B H D T^2 / 2
+// operations, backward 2.5 times as many. B batch, H heads, G key heads, T sequence, D head size.
 #include <cstdint>
-#include <cstdio>
+#include <string>
 #include <vector>
 
-#include <plinth/kernels/cpu/attention.hpp>
+#include <CLI/CLI.hpp>
+#include <plinth/attention/attention.hpp>
 
-#include "limit.hpp"
+#include "rows.hpp"
 
 namespace {
 
-using plinth::Cpu;
+using plinth::Tensor;
 
-constexpr int repetitions = 9;
+struct Shape {
+  std::int64_t B, H, G, T, D;
+};
+
+/// (B, H, T, D) as a model has it, where a token's heads are side by side in memory, to take a gradient of.
+Tensor<float> heads(std::int64_t B, std::int64_t H, std::int64_t T, std::int64_t D, std::uint32_t seed) {
+  auto x = plinth::split_heads(Tensor<float>({B, T, H * D}, benchmark::numbers(B * T * H * D, seed)), H);
+  plinth::require_gradient(x);
+  return x;
+}
 
 struct Case {
-  std::int64_t B, H, G, T, D;  // batch, heads, key heads, sequence, head size
-  plinth::AttentionShape shape;
-  std::vector<float> query, key, value, output, log_sum_exp, doutput, dquery, dkey, dvalue;
-  std::vector<benchmark::Sample> forward, backward;
+  Shape shape;
+  Tensor<float> query = heads(shape.B, shape.H, shape.T, shape.D, 1),
+                key = heads(shape.B, shape.G, shape.T, shape.D, 2),
+                value = heads(shape.B, shape.G, shape.T, shape.D, 3),
+                seed = plinth::detach(heads(shape.B, shape.H, shape.T, shape.D, 4));
+  Tensor<float> y{};
 
-  Case(std::int64_t B_, std::int64_t H_, std::int64_t G_, std::int64_t T_, std::int64_t D_)
-      : B(B_), H(H_), G(G_), T(T_), D(D_), query(benchmark::numbers(B * H * T * D, 1)),
-        key(benchmark::numbers(B * G * T * D, 2)), value(benchmark::numbers(B * G * T * D, 3)), output(query.size()),
-        log_sum_exp(static_cast<std::size_t>(B * H * T)), doutput(benchmark::numbers(B * H * T * D, 4)),
-        dquery(query.size()), dkey(key.size()), dvalue(value.size()) {
-    const plinth::HeadLayout wide{T * H * D, D, H * D}, narrow{T * G * D, D, G * D};  // (B, T, H, D) in memory
-    shape = {.batch = B, .heads = H, .key_heads = G, .queries = T, .keys = T, .head_size = D, .query = wide,
-             .key = narrow, .value = narrow, .output = wide, .causal = true,
-             .scale = 1 / std::sqrt(static_cast<double>(D))};
+  void forget() {
+    y = {};
+    for (const auto* x : {&query, &key, &value}) plinth::clear_gradient(*x);
   }
-  double flops() const { return 2.0 * static_cast<double>(B * H * D * T) * static_cast<double>(T); }
-  void run_forward() {
-    plinth::cpu::CpuAttention::attention(plinth::queue<Cpu>::current(), shape, nullptr, query.data(), key.data(),
-                                         value.data(), output.data(), log_sum_exp.data());
+  void attend(bool composed) {
+    const plinth::AttentionMask<float> causal{.causal = true};
+    y = composed ? plinth::composed_attention(query, key, value, causal) : plinth::attention(query, key, value, causal);
   }
-  void run_backward() {
-    plinth::cpu::CpuAttention::attention_backward(plinth::queue<Cpu>::current(), shape, nullptr, query.data(),
-                                                  key.data(), value.data(), output.data(), log_sum_exp.data(), doutput.data(),
-                                                  dquery.data(), dkey.data(), dvalue.data());
+  benchmark::Contender forward(const char* name, bool composed) {
+    return {name, [this, composed] { attend(composed); }, [this] { forget(); }};
+  }
+  benchmark::Contender backward(const char* name, bool composed) {
+    return {name, [this] { plinth::backward(y, seed); }, [this, composed] { forget(), attend(composed); }};
   }
 };
 
-void table(int threads, std::vector<Case>& cases) {
-  for (Case& one : cases) one.forward.clear(), one.backward.clear();
-  for (int r = 0; r < repetitions; ++r)
-    for (Case& one : cases) {
-      one.forward.push_back(benchmark::sample(threads, one.flops(), [&] { one.run_forward(); }));
-      one.backward.push_back(benchmark::sample(threads, 2.5 * one.flops(), [&] { one.run_backward(); }));
-    }
-  std::printf("\n%d thread%s, FMA limit %.0f GFLOP/s\n\n", threads, threads > 1 ? "s" : "", benchmark::peak(threads));
-  std::printf("| B x H/G x T x D | forward ms | of the limit | backward ms | of the limit |\n|---|---|---|---|---|\n");
-  for (const Case& one : cases) {
-    const auto forward = benchmark::median(one.forward), backward = benchmark::median(one.backward);
-    std::printf("| %ld x %ld/%ld x %ld x %ld | %.2f | %.2f | %.2f | %.2f |\n", static_cast<long>(one.B),
-                static_cast<long>(one.H), static_cast<long>(one.G), static_cast<long>(one.T), static_cast<long>(one.D),
-                one.flops() / forward.rate * 1e-6, forward.share, 2.5 * one.flops() / backward.rate * 1e-6, backward.share);
+void print(const benchmark::Table& table, const Shape& s, int threads, int samples) {
+  Case one{s};
+  const double flops = 2.0 * static_cast<double>(s.B * s.H * s.D * s.T) * static_cast<double>(s.T);
+  const auto limit = [&] { return benchmark::peak<float>(threads); };
+  const std::string name = "attention float B" + std::to_string(s.B) + " H" + std::to_string(s.H) +
+                           (s.G == s.H ? "" : "/" + std::to_string(s.G)) + " D" + std::to_string(s.D) + " T" +
+                           std::to_string(s.T);
+  std::vector<benchmark::Contender> forward = {one.forward("Plinth", false)},
+                                    backward = {one.backward("Plinth", false)};
+  if (s.T <= 4096) {  // the composed form's memory grows with T^2
+    forward.push_back(one.forward("composed", true));
+    backward.push_back(one.backward("composed", true));
   }
+  table.print(benchmark::measure(name + " forward", threads, "GFLOP/s", flops, limit, forward, samples));
+  table.print(benchmark::measure(name + " backward", threads, "GFLOP/s", 2.5 * flops, limit, backward, samples));
 }
 
 }  // namespace
 
-int main() {
-  std::vector<Case> cases;
-  for (const std::int64_t T : {512, 1024, 2048, 4096}) cases.emplace_back(1, 12, 12, T, 64);
-  cases.emplace_back(1, 8, 2, 2048, 128);
-  cases.emplace_back(12, 4, 4, 64, 32);  // of a small GPT
-  cases.emplace_back(16, 4, 4, 128, 32);
-  const int threads = plinth::queue<Cpu>::current().threads();
-#ifdef _OPENMP
-  omp_set_num_threads(1);
-#endif
-  table(1, cases);
-#ifdef _OPENMP
-  omp_set_num_threads(threads);
-  if (threads > 1) table(threads, cases);
-#endif
+int main(int argc, char** argv) {
+  CLI::App app("Causal attention beside its composed form.\nExample: attention --contexts 1024 2048 --threads 1");
+  bool json = false;
+  int samples = 9;
+  const int most = benchmark::all_threads();
+  std::vector<int> threads = {most};
+  std::vector<std::int64_t> contexts = {1024, 2048, 4096};
+  app.option_defaults()->always_capture_default();
+  app.add_flag("--json", json, "Print a JSON object for each row");
+  app.add_option("--samples", samples, "Samples, of which the median counts")->check(CLI::Range(1, 1000));
+  app.add_option("--threads", threads, "Numbers of threads")->check(CLI::Range(1, most));
+  app.add_option("--contexts", contexts, "Tokens of a sequence with GPT-2's heads")->check(CLI::Range(1, 1 << 20));
+  CLI11_PARSE(app, argc, argv);
+  const benchmark::Table table(json);
+  for (const int count : threads) {
+    benchmark::use_threads(count);
+    for (const std::int64_t T : contexts) print(table, {1, 12, 12, T, 64}, count, samples);
+    print(table, {1, 8, 2, 2048, 128}, count, samples);
+    print(table, {12, 4, 4, 64, 32}, count, samples);  // of nanogpt_recipe
+  }
 }

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MIT
 // What gradient checkpointing costs and saves: forward and backward pass of a GPT with a checkpoint for every k blocks
-// beside the same without any, in turn; medians. Bytes are the pool's peak above weights and gradients.
+// beside the same without any, in turn; medians. Memory is the pool's peak above weights and gradients.
 #include <cstdint>
-#include <cstdio>
+#include <string>
 #include <vector>
 
+#include <CLI/CLI.hpp>
 #include <plinth/plinth.hpp>
 
-#include "limit.hpp"
+#include "rows.hpp"
 
 namespace {
 
@@ -17,13 +18,24 @@ constexpr std::int64_t layers = 12;
 
 struct Way {
   std::int64_t blocks_per_checkpoint;
-  std::vector<double> seconds;
+  std::vector<double> seconds = {};
   std::size_t bytes = 0;
+
+  double milliseconds() const { return 1e3 * benchmark::median(seconds); }
+  double megabytes() const { return 1e-6 * static_cast<double>(bytes); }
 };
 
 }  // namespace
 
-int main() {
+int main(int argc, char** argv) {
+  CLI::App app("What gradient checkpointing costs and saves.\nExample: checkpointing");
+  bool json = false;
+  int samples = 9;
+  app.option_defaults()->always_capture_default();
+  app.add_flag("--json", json, "Print a JSON object for each row");
+  app.add_option("--samples", samples, "Samples, of which the median counts")->check(CLI::Range(1, 1000));
+  CLI11_PARSE(app, argc, argv);
+
   plinth::Decoder<float> model({.vocabulary = 512, .context = 256, .hidden = 256, .layers = layers, .heads = 4});
   std::vector<std::int32_t> ids(4 * 256);
   for (std::size_t i = 0; i < ids.size(); ++i) ids[i] = static_cast<std::int32_t>(i * 7919 % 512);
@@ -32,8 +44,8 @@ int main() {
   pass();  // gradients and scratch memory are there from now on
   const std::size_t held = plinth::memory<Cpu>::use().current;
 
-  std::vector<Way> ways = {{0, {}}, {1, {}}, {2, {}}, {3, {}}, {4, {}}, {6, {}}, {layers, {}}};
-  for (int repetition = 0; repetition < 9; ++repetition)
+  std::vector<Way> ways = {{0}, {1}, {2}, {3}, {4}, {6}};
+  for (int sample = 0; sample < samples; ++sample)
     for (Way& way : ways) {
       model.stack.blocks_per_checkpoint = way.blocks_per_checkpoint;
       plinth::memory<Cpu>::reset_peak();
@@ -43,12 +55,14 @@ int main() {
       way.bytes = plinth::memory<Cpu>::use().peak - held;
     }
 
-  const double plain = benchmark::median(ways.front().seconds);
-  std::printf("GPT of %d layers, hidden 256, batch 4 x 256, %d threads\n\n", static_cast<int>(layers),
-              plinth::queue<Cpu>::current().threads());
-  std::printf("| blocks to a checkpoint | ms | to none | MB beyond weights and gradients | to none |\n|---|---|---|---|---|\n");
-  for (const Way& way : ways)
-    std::printf("| %lld | %.0f | %.2f | %.1f | %.2f |\n", static_cast<long long>(way.blocks_per_checkpoint),
-                1e3 * benchmark::median(way.seconds), benchmark::median(way.seconds) / plain, static_cast<double>(way.bytes) * 1e-6,
-                static_cast<double>(way.bytes) / static_cast<double>(ways.front().bytes));
+  const benchmark::Table table(json);
+  const int threads = benchmark::all_threads();
+  const Way& none = ways.front();
+  for (const Way& way : ways) {
+    if (&way == &none) continue;
+    const std::string name =
+        "GPT 12 x 256 B4 T256 checkpoint " + std::to_string(static_cast<long long>(way.blocks_per_checkpoint));
+    table.print({name, threads, "ms", {{"Plinth", way.milliseconds()}, {"no checkpoints", none.milliseconds()}}});
+    table.print({name + " memory", threads, "MB", {{"Plinth", way.megabytes()}, {"no checkpoints", none.megabytes()}}});
+  }
 }
