@@ -18,16 +18,18 @@ inline double now() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
-/// Fused multiply-adds of floats: twelve chains hide their latency.
+/// Fused multiply-adds of floats, or of pairs of bfloat16: enough chains to hide their latency.
+template <class P>
 struct PeakJob {
   std::int64_t rounds;
   float* sink;
 
-  static constexpr int chains = 12;
+  static constexpr int chains(int bytes) { return bytes == 64 ? 24 : 12; }
 
   template <plinth::InstructionSet Set>
   [[gnu::always_inline]] inline void run() const {
-    spin<plinth::cpu::GemmTile<Set>::bytes>(std::make_integer_sequence<int, chains>{});
+    constexpr int bytes = plinth::cpu::GemmTile<Set>::bytes;
+    if constexpr (plinth::cpu::multiplies<Set, P>) spin<bytes>(std::make_integer_sequence<int, chains(bytes)>{});
   }
   template <int Bytes, int... I>
   [[gnu::always_inline]] inline void spin(std::integer_sequence<int, I...>) const {
@@ -35,56 +37,37 @@ struct PeakJob {
     V x, y;
     __builtin_memcpy(&x, sink, sizeof x);
     __builtin_memcpy(&y, sink + 16, sizeof y);
-    V sum[chains] = {x * float{I}...};
-    for (std::int64_t i = 0; i < rounds; ++i) ((sum[I] = sum[I] * x + y), ...);
+    V sum[sizeof...(I)] = {x * float{I}...};
+    for (std::int64_t i = 0; i < rounds; ++i) (step(x, y, sum[I]), ...);
     ((x += sum[I]), ...);
     __builtin_memcpy(sink, &x, sizeof x);
   }
+  template <class V>
+  [[gnu::always_inline]] static inline void step(const V& x, const V& y, V& sum) {
+    if constexpr (std::same_as<P, float>)
+      sum = sum * x + y;
+    else
+      plinth::cpu::multiply_add(P{0x3f803f80}, reinterpret_cast<const typename plinth::cpu::Vector<P, sizeof(V)>::type&>(x), sum);
+  }
 };
-
-/// Whether the processor multiplies pairs of bfloat16 and adds them to floats in one instruction.
-inline bool multiplies_bfloat16() {
-#if defined(__x86_64__) && defined(__GNUC__)
-  return plinth::instruction_set() == plinth::InstructionSet::avx512 && __builtin_cpu_supports("avx512bf16");
-#else
-  return false;
-#endif
-}
-
-#if defined(__x86_64__) && defined(__GNUC__)
-/// The same twelve chains of that instruction. Its operands' values do not matter.
-[[gnu::target("avx512f")]] inline void spin_bfloat16(std::int64_t rounds) {
-  typedef float V __attribute__((vector_size(64)));
-  V x{}, a{}, b{}, c{}, d{}, e{}, f{}, g{}, h{}, i{}, j{}, k{}, l{};
-  for (std::int64_t round = 0; round < rounds; ++round)
-    asm volatile(
-        "vdpbf16ps %[x], %[x], %0\n\tvdpbf16ps %[x], %[x], %1\n\tvdpbf16ps %[x], %[x], %2\n\t"
-        "vdpbf16ps %[x], %[x], %3\n\tvdpbf16ps %[x], %[x], %4\n\tvdpbf16ps %[x], %[x], %5\n\t"
-        "vdpbf16ps %[x], %[x], %6\n\tvdpbf16ps %[x], %[x], %7\n\tvdpbf16ps %[x], %[x], %8\n\t"
-        "vdpbf16ps %[x], %[x], %9\n\tvdpbf16ps %[x], %[x], %10\n\tvdpbf16ps %[x], %[x], %11"
-        : "+v"(a), "+v"(b), "+v"(c), "+v"(d), "+v"(e), "+v"(f), "+v"(g), "+v"(h), "+v"(i), "+v"(j), "+v"(k), "+v"(l)
-        : [x] "v"(x));
-}
-#endif
 
 /// Operations a second of fused multiply-adds over T, all threads together: of bfloat16 where the processor has such an
 /// instruction, else of the floats that bfloat16 is computed in.
 template <class T>
 double peak(int threads) {
-  constexpr std::int64_t rounds = 1000000;
-  constexpr double operations = 2.0 * PeakJob::chains * rounds;
-  double lanes = static_cast<double>(plinth::cpu::tile_size<float>(plinth::instruction_set()).columns) / 2;
-  const bool pairs = std::same_as<T, plinth::bfloat16> && multiplies_bfloat16();
-  if (pairs) lanes *= 2;
+  using plinth::cpu::bfloat16_pair;
+  constexpr std::int64_t rounds = 500000;
+  const plinth::InstructionSet set = plinth::instruction_set();
+  const std::int64_t lanes = plinth::cpu::tile_size<float>(set).columns / 2;
+  const bool pairs = std::same_as<T, plinth::bfloat16> && plinth::multiplies_bfloat16(set);
   std::vector<float> sinks(static_cast<std::size_t>(threads) * 64, 1e-3f);
   const double start = now();
   plinth::queue<plinth::Cpu>::current().each_thread(threads, [&](int thread, std::int64_t, std::int64_t) {
-#if defined(__x86_64__) && defined(__GNUC__)
-    if (pairs) return spin_bfloat16(rounds);
-#endif
-    plinth::run_job(plinth::instruction_set(), PeakJob{rounds, sinks.data() + thread * 64});
+    float* const sink = sinks.data() + thread * 64;
+    pairs ? plinth::run_job(set, PeakJob<bfloat16_pair>{rounds, sink}) : plinth::run_job(set, PeakJob<float>{rounds, sink});
   });
-  return threads * lanes * operations / (now() - start);
+  const std::int64_t chains = PeakJob<float>::chains(static_cast<int>(lanes * 4));
+  return static_cast<double>(threads * 2 * chains * lanes * (pairs ? 2 : 1) * rounds) / (now() - start);
 }
 
 /// The sum of floats [begin, end), to read them.

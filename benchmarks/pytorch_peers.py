@@ -71,16 +71,17 @@ def training_step(options):
     tokens = (torch.arange(options.batch * options.context) * 7919 % VOCABULARY).view(options.batch, options.context)
 
     def step():
-        loss = loss_of(tokens, tokens)
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=options.type == "bfloat16"):
+            loss = loss_of(tokens, tokens)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         loss.item()
     parameters = sum(weight.numel() for weight in model.parameters())
-    seconds, share = medians(options.steps, Limit(options.limit, "float"),
+    seconds, share = medians(options.steps, Limit(options.limit, options.type),
                              6e-9 * parameters * options.batch * options.context, step)
-    workload = f"GPT-2 124M step float B{options.batch} T{options.context}"
+    workload = f"GPT-2 124M step {options.type} B{options.batch} T{options.context}"
     if options.checkpoint:
         workload += f" checkpoint {options.checkpoint}"
     suffix = " compiled" if options.compile else ""
@@ -128,6 +129,7 @@ def main():
     commands = parser.add_subparsers(required=True, metavar="BENCHMARK")
     command = commands.add_parser("training_step", help="a step of GPT-2 124M")
     command.set_defaults(run=training_step)
+    command.add_argument("--type", choices=("float", "bfloat16"), default="float", help="bfloat16: by autocast")
     command.add_argument("--batch", type=int, default=4)
     command.add_argument("--context", type=int, default=256)
     command.add_argument("--steps", type=int, default=5)

@@ -95,10 +95,11 @@ class Scoreboard:
         most, short = self.threads[-1], self.options.short
         ours, theirs = (["--steps", steps] for steps in (("3", "2") if short else ("7", "7")))
         for step in STEPS:
-            self.run("training_step", "--threads", str(most), *step, *ours)
-            self.run_torch(most, "training_step", *step, *theirs)
-            if not short and "--checkpoint" not in step:
-                self.run_torch(most, "training_step", "--compile", *step, *theirs)
+            for element in ("float", "bfloat16"):
+                self.run("training_step", "--threads", str(most), "--type", element, *step, *ours)
+                self.run_torch(most, "training_step", "--type", element, *step, *theirs)
+                if not short and "--checkpoint" not in step:
+                    self.run_torch(most, "training_step", "--type", element, "--compile", *step, *theirs)
         if most > 1:
             self.run("training_step", "--threads", "1", *STEPS[0 if short else 1], *ours)
 

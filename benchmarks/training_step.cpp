@@ -31,23 +31,25 @@ double peak_resident_megabytes() {
 
 struct Options {
   bool json = false;
+  std::string type = "float";
   std::int64_t batch = 4, context = 256, steps = 5, blocks_per_checkpoint = 0;
   int threads = benchmark::all_threads();
 };
 
+template <class T>
 benchmark::Result measure(const Options& options) {
   constexpr std::int64_t vocabulary = 50257;
-  plinth::Decoder<float> model({.vocabulary = vocabulary, .context = 1024, .hidden = 768, .layers = 12, .heads = 12});
+  plinth::Decoder<T> model({.vocabulary = vocabulary, .context = 1024, .hidden = 768, .layers = 12, .heads = 12});
   model.stack.blocks_per_checkpoint = options.blocks_per_checkpoint;
   plinth::Trainer trainer(model, {.steps = options.steps + 1, .batch = options.batch, .context = options.context});
   const auto tokens = some_tokens(options.batch, options.context, vocabulary);
   const double flops = 6.0 * static_cast<double>(plinth::parameter_count(model) * options.batch * options.context);
 
   std::vector<double> seconds, shares;
-  double before = benchmark::peak<float>(options.threads), start = benchmark::now();
-  trainer.fit([&](const plinth::MicroStep&) { return cross_entropy(model(tokens), tokens); },
+  double before = benchmark::peak<T>(options.threads), start = benchmark::now();
+  trainer.fit([&](const plinth::MicroStep&) { return model.loss(tokens, tokens); },
               [&](const plinth::TrainingStep& report) {
-                const double taken = benchmark::now() - start, after = benchmark::peak<float>(options.threads);
+                const double taken = benchmark::now() - start, after = benchmark::peak<T>(options.threads);
                 if (report.step > 0) {  // the first one gets the memory
                   seconds.push_back(taken);
                   shares.push_back(2 * flops / taken / (before + after));
@@ -65,6 +67,8 @@ int main(int argc, char** argv) {
   Options options;
   app.option_defaults()->always_capture_default();
   app.add_flag("--json", options.json, "Print a JSON object for each row");
+  app.add_option("--type", options.type, "Element type of weights and activations")
+      ->check(CLI::IsMember({"float", "bfloat16"}));
   app.add_option("--batch", options.batch, "Rows of a batch")->check(CLI::Range(1, 1024));
   app.add_option("--context", options.context, "Tokens of a row")->check(CLI::Range(2, 1024));
   app.add_option("--steps", options.steps, "Steps measured, after one that is not")->check(CLI::Range(1, 1000));
@@ -74,9 +78,10 @@ int main(int argc, char** argv) {
   CLI11_PARSE(app, argc, argv);
   benchmark::use_threads(options.threads);
 
-  std::string name = "GPT-2 124M step float B" + std::to_string(options.batch) + " T" + std::to_string(options.context);
+  std::string name = "GPT-2 124M step " + options.type + " B" + std::to_string(options.batch) + " T" + std::to_string(options.context);
   if (options.blocks_per_checkpoint) name += " checkpoint " + std::to_string(options.blocks_per_checkpoint);
   const benchmark::Table table(options.json);
-  table.print({name, options.threads, "s", {measure(options)}});
+  const auto result = options.type == "float" ? measure<float>(options) : measure<plinth::bfloat16>(options);
+  table.print({name, options.threads, "s", {result}});
   table.print({name + " memory", options.threads, "MB", {{"Plinth", peak_resident_megabytes()}}});
 }
