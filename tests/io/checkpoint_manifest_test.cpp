@@ -106,7 +106,7 @@ TEST_CASE("mutated manifests are read as they were or refused") {
 }
 
 TEST_CASE("manifests of another format or without a right digest are refused") {
-  refuses([](json& m) { m["format"] = "plinth checkpoint 2"; }, R"(its format is "plinth checkpoint 2", not)");
+  refuses([](json& m) { m["format"] = "plinth checkpoint 1"; }, R"(its format is "plinth checkpoint 1", not)");
   refuses([](json& m) { m["format"] = 1; }, "format is no string");
   refuses([](json& m) { m.erase("format"); }, "the manifest: format is missing");
   json unsigned_one = json::parse(to_json(example()));

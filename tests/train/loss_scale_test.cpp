@@ -60,9 +60,11 @@ TEST_CASE("the loss scale follows PyTorch's rule") {
   std::int64_t steps = 0;
   std::mt19937 random(1);
   LossScale<float, Cpu> scale;
+  const Tensor<float> yes(Shape(), {1.0f}), no(Shape(), {0.0f});
   for (int step = 0; step < 30000; ++step) {
     const bool finite = random() % (step < 15000 ? 5000 : 1500) != 0;
-    scale.follow(Tensor<float>(Shape(), {finite ? 1.0f : 0.0f}));
+    scale.follow(Tensor<float>(Shape(), {finite ? 1.0f : 0.0f}), yes);
+    scale.follow(Tensor<float>(Shape(), {step % 2 ? 1.0f : 0.0f}), no);
     steps = finite ? steps + 1 : 0;
     if (!finite) factor *= 0.5;
     if (steps == 2000) factor *= 2, steps = 0;
@@ -72,10 +74,12 @@ TEST_CASE("the loss scale follows PyTorch's rule") {
   CHECK(factor != 65536);
   LossScale<float, Cpu> small({0x1p-19, 3});
   CHECK(small.broken().item() == 0);
-  for (int i = 0; i < 2; ++i) small.follow(Tensor<float>(Shape(), {0.0f}));
+  for (int i = 0; i < 2; ++i) small.follow(no, yes);
   CHECK(std::isnan(small.broken().item()));
+  for (int i = 0; i < 300; ++i) small.follow(no, yes);
+  CHECK(small.state().factor == 0x1p-21);
   LossScale<float, Cpu> large({0x1p60, 1999});
-  large.follow(Tensor<float>(Shape(), {1.0f}));
+  large.follow(yes, yes);
   CHECK(large.state().factor == 0x1p60);
 }
 
@@ -133,6 +137,39 @@ TEST_CASE("gradients that no scale makes finite stop the run and are named") {
   CHECK_THROWS_AS(trainer.fit(loss), NonFiniteError);
   CHECK_THROWS_WITH(trainer.fit(loss), Contains("the gradient of w is not finite"));
   CHECK(model.w.to_vector()[0].bits == 0);
+}
+
+TEST_CASE("the gradient of a language model's last layer is summed over its rows in float") {
+  const auto check = []<class T>(T, double tolerance) {
+    constexpr std::int64_t rows = 9 * 512, C = 2;  // rows h of 32: in half their sum alone would be infinite
+    auto x = full<T>({rows, C}, T(32.0f));
+    auto weight = zeros<T>({3, C});
+    require_gradient(weight);
+    backward(linear_cross_entropy(x, weight, full<std::int32_t>({rows}, 1)));
+    const auto g = gradient(weight).to_vector();  // (softmax - onehot) h of each row, all alike
+    const double expected[] = {32.0 / 3, -64.0 / 3, 32.0 / 3};
+    for (std::size_t i = 0; i < 6; ++i)
+      CHECK(static_cast<double>(static_cast<float>(g[i])) == Approx(expected[i / 2]).epsilon(tolerance));
+  };
+  check(half(), 1e-3);
+  check(bfloat16(), 8e-3);
+}
+
+TEST_CASE("a loss that is no number does not move the loss scale") {
+  Slope model;
+  Trainer trainer(model, {.steps = 300, .report_every = 300}, Sgd(model), [](std::int64_t) { return 0.5; });
+  double offset = 0;
+  const auto loss = [&](const MicroStep& at) {
+    return sum(cast<float>(model.w)) * 0.25 + (at.step == 7 ? offset : 0);
+  };
+  offset = std::nan("");
+  CHECK_THROWS_WITH(trainer.fit(loss), Contains("step 7: the loss is nan"));
+  CHECK(trainer.state().next_step == 7);
+  CHECK(trainer.state().loss_scale.factor == 65536);
+  CHECK(trainer.state().loss_scale.finite_steps == 7);
+  offset = 0;
+  trainer.fit(loss);
+  CHECK(trainer.state().loss_scale.finite_steps == 300);
 }
 
 TEST_CASE("a model in 16 bits learns as one in float does") {

@@ -3,9 +3,9 @@
 //
 // A checkpoint is a folder of three files, "step-250" in the folder of a run's checkpoints:
 //   model.safetensors      the parameters
-//   optimizer.safetensors  the optimiser's state, "<parameter>.<state>"
-//   manifest.json          format and library version, next step, seed, the optimiser's steps, the run's settings, and
-//                          the program's notes, size and SHA-256 of each file and of the manifest itself
+//   optimizer.safetensors  the optimiser's state, "<parameter>.<state>", and masters of 16-bit parameters
+//   manifest.json          format and library version, next step, seed, loss scale, the optimiser's steps, the run's
+//                          settings, and the program's notes, size and SHA-256 of each file and of the manifest itself
 // Batches, dropout masks and learning rates are functions of seed, step and settings, so this is all of a run's state.
 #pragma once
 

@@ -19,7 +19,7 @@
 namespace plinth::detail {
 
 inline constexpr std::size_t longest_manifest = 1'000'000;
-inline constexpr std::string_view manifest_format = "plinth checkpoint 1";
+inline constexpr std::string_view manifest_format = "plinth checkpoint 2";
 /// What a checkpoint consists of beside the manifest. No file is ever opened by a name that a manifest gives.
 inline constexpr std::array<const char*, 2> checkpoint_files = {"model.safetensors", "optimizer.safetensors"};
 

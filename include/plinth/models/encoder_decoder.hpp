@@ -44,12 +44,13 @@ struct EncoderDecoder {
     return logits(hidden_states(target, encode(source, mask)));
   }
 
-  /// The mean loss in nats of targets (B, T), those that follow each target token (B, T); negative ones do not count. It
-  /// is cross_entropy of the logits, which do not all exist at once. Throws as the call and cross_entropy do.
+  /// The mean loss in nats of the wanted tokens (B, T): wanted[t] follows target[t], so they are the target moved by one
+  /// place; negative ones do not count. It is cross_entropy of the logits, which do not all exist at once. Throws as the
+  /// call and cross_entropy do.
   Tensor<accumulator_t<T>, D> loss(const Tensor<std::int32_t, D>& source, const Tensor<std::int32_t, D>& target,
-                                   const Tensor<std::int32_t, D>& targets, const AttentionMask<T, D>& mask = {},
+                                   const Tensor<std::int32_t, D>& wanted, const AttentionMask<T, D>& mask = {},
                                    double label_smoothing = 0) const {
-    return head.loss(hidden_states(target, encode(source, mask)), input.token_embedding, config.logit_scale, targets,
+    return head.loss(hidden_states(target, encode(source, mask)), input.token_embedding, config.logit_scale, wanted,
                      label_smoothing);
   }
 

@@ -58,9 +58,9 @@ struct LinearCrossEntropyOp {
   static constexpr bool divides_last = std::same_as<T, half>;
   double smoothing = 0;             ///< label smoothing, in [0, 1]
   std::int64_t rows_at_once = 512;  ///< whose logits exist together
-  Tensor<T, D> dx,                  ///< (..., C), of a loss with gradient 1; where it is needed
-      dweight;                      ///< (V, C), likewise
-  Tensor<A, D> used;                ///< (), targets that count
+  Tensor<T, D> dx;                  ///< (..., C), of a loss with gradient 1; where it is needed
+  Tensor<A, D> dweight,             ///< (V, C), likewise; in A, for it is summed over chunks
+      used;                         ///< (), targets that count
 
   /// x (..., C), w (V, C), wanted (...) -> the loss ()
   Tensor<A, D> forward(const Tensor<T, D>& x, const Tensor<T, D>& w, const Tensor<std::int32_t, D>& wanted) {
@@ -69,7 +69,7 @@ struct LinearCrossEntropyOp {
     const auto ids = detail::dense(wanted);
     const std::int64_t rows = ids.count(), V = w.size(0), C = w.size(1), most = std::min(rows_at_once, rows);
     if (needs_gradient(x)) dx = Tensor<T, D>(x.shape());
-    if (needs_gradient(w)) dweight = rows > 0 ? Tensor<T, D>(w.shape()) : zeros<T, D>(w.shape());
+    if (needs_gradient(w)) dweight = rows > 0 ? Tensor<A, D>(w.shape()) : zeros<A, D>(w.shape());
 
     used = detail::targets_used<A>(ids);
     const Tensor<A, D> one = full<A, D>(Shape(), A(1)), divisor = divides_last ? one : used;
@@ -90,9 +90,7 @@ struct LinearCrossEntropyOp {
       if (dx.defined())
         kernels<D>::gemm(q, {1, n, C, V, {V, 1, 0}, {C, 1, 0}, {C, 1, 0}}, logits.data(), weight.data(),
                          dx.mutable_data() + first * C, false);
-      if (dweight.defined())
-        kernels<D>::gemm(q, {1, V, C, n, {1, V, 0}, {C, 1, 0}, {C, 1, 0}}, logits.data(), h, dweight.mutable_data(),
-                         first > 0);
+      if (dweight.defined()) add_product({1, V, C, n, {1, V, 0}, {C, 1, 0}, {C, 1, 0}}, logits.data(), h, first > 0);
     }
     kernels<D>::binary(q, Shape(), detail::MeanOf{}, Shape(), loss.data(), Shape(), used.data(), loss.mutable_data());
     return loss;
@@ -106,10 +104,28 @@ struct LinearCrossEntropyOp {
       factor = Tensor<A, D>(Shape());
       kernels<D>::binary(q, Shape(), detail::MeanOf{}, Shape(), dloss.data(), Shape(), used.data(), factor.mutable_data());
     }
-    for (Tensor<T, D> gradient : {dx, dweight})
-      if (gradient.defined())
-        kernels<D>::scale(q, gradient.count(), factor.data(), gradient.mutable_data());
-    return {dx, dweight, {}};
+    auto of_x = dx;
+    auto of_weight = dweight;
+    if (of_x.defined()) kernels<D>::scale(q, of_x.count(), factor.data(), of_x.mutable_data());
+    if (!of_weight.defined()) return {of_x, {}, {}};
+    kernels<D>::scale(q, of_weight.count(), factor.data(), of_weight.mutable_data());
+    return {of_x, detail::converted<T>(of_weight), {}};
+  }
+
+ private:
+  /// dweight = a b, or with `accumulate` dweight += a b, of operands in T.
+  void add_product(const GemmShape& shape, const T* a, const T* b, bool accumulate) {
+    auto& q = queue<D>::current();
+    if constexpr (std::same_as<T, A>) {
+      kernels<D>::gemm(q, shape, a, b, dweight.mutable_data(), accumulate);
+    } else {
+      Tensor<T, D> product(dweight.shape());
+      kernels<D>::gemm(q, shape, a, b, product.mutable_data(), false);
+      if (accumulate)
+        kernels<D>::accumulate(q, product.count(), product.data(), dweight.mutable_data());
+      else
+        kernels<D>::cast(q, product.count(), product.data(), dweight.mutable_data());
+    }
   }
 };
 

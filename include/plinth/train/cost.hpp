@@ -32,7 +32,7 @@ struct TrainingCost {
 /// in float or wider, 2 G / H times the bytes of such queries (B, H, T, D) with G key heads; its backward asks for a
 /// little over five times the keys of one head, and a matrix product for a few megabytes for each thread that computes.
 ///   training_cost([&] { return Decoder<float, Meta>(config); }, [](auto& model) { return AdamW(model); },
-///                 [&](const auto& model) { return cross_entropy(model(tokens), tokens); })
+///                 [&](const auto& model) { return model.loss(tokens, tokens); })
 /// with tokens a Tensor<std::int32_t, Meta>({batch, time}). Throws ArgumentError for an accumulation below 1.
 template <class Make, class Optimise, class Loss>
 TrainingCost training_cost(const Make& make, const Optimise& optimise, const Loss& loss,

@@ -35,13 +35,13 @@ struct ScaleChange {
   }
 };
 
-/// factor change, but at most `highest`.
-struct ScaledAtMost {
-  double highest;
+/// factor change, held in [lowest, highest].
+struct BoundedProduct {
+  double lowest, highest;
   template <class T>
   PLINTH_HD T forward(T factor, T change) const {
-    const T next = factor * change;
-    return next < static_cast<T>(highest) ? next : static_cast<T>(highest);
+    const T next = factor * change, least = static_cast<T>(lowest), most = static_cast<T>(highest);
+    return next < least ? least : next < most ? next : most;
   }
 };
 
@@ -61,8 +61,10 @@ struct NanBelow {
 ///   backward(loss * scale.factor());
 ///   const auto norm = gradient_norm(model) / scale.factor();
 ///   const auto finite = is_finite(norm);
-///   optimizer.step(rate, {.proceed = finite, .gradient_factor = clip_factor(norm, 1.0) / scale.factor()});
-///   scale.follow(finite);
+///   watch.follow(loss + scale.broken(), [&](const auto& good) {  // a NonFiniteWatch, to be looked at now and then
+///     optimizer.step(rate, {.proceed = good * finite, .gradient_factor = clip_factor(norm, 1.0) / scale.factor()});
+///     scale.follow(finite, good);
+///   });
 /// Micikevicius et al. 2018 (arXiv:1710.03740), section 3.2.  PyTorch: torch.amp.GradScaler, whose constants these are.
 template <class A, class D>
 class LossScale {
@@ -85,11 +87,13 @@ class LossScale {
     return sign;
   }
 
-  /// Takes note of a step whose gradients were all finite, or, where the number `finite` () is 0, were not.
-  void follow(const Scalar& finite) {
+  /// Takes note of a step whose gradients were all finite, or, where the number `finite` () is 0, were not. Where the
+  /// number `good` () is 0, the step does not count, and nothing changes.
+  void follow(const Scalar& finite, const Scalar& good) {
     const Scalar change = combined(detail::ScaleChange{interval, growth, backoff}, finite_steps_, finite);
-    finite_steps_ = combined(detail::FiniteSteps{interval}, finite_steps_, finite);
-    factor_ = combined(detail::ScaledAtMost{highest}, factor_, change);
+    const Scalar steps = combined(detail::FiniteSteps{interval}, finite_steps_, finite);
+    finite_steps_ = finite_steps_ + (steps - finite_steps_) * good;
+    factor_ = combined(detail::BoundedProduct{lowest / 2, highest}, factor_, (change - 1) * good + 1);
   }
 
   /// Waits for the device.

@@ -49,7 +49,7 @@ struct TrainingStep {
   std::int64_t step = 0;     ///< counted from 0
   double learning_rate = 0;  ///< of this step
   double loss = 0;           ///< mean over the micro-steps
-  double gradient_norm = 0;  ///< before clipping; infinite in half precision where a step was left out
+  double gradient_norm = 0;  ///< before clipping; not finite in half precision where a step was left out
 };
 
 namespace detail {
@@ -91,7 +91,8 @@ class Trainer {
                                    "trainer: warmup_steps ", options.warmup_steps, " is outside [0, steps]");
   }
 
-  /// With any optimiser over the model's parameters and any schedule: a callable from the step, 0 first, to its rate.
+  /// With any optimiser over the model's parameters, which has steps(), set_steps(n) and step(rate, StepControl), and any
+  /// schedule: a callable from the step, 0 first, to its rate.
   /// The dropouts of the model get the sites of their dotted names. Throws ArgumentError for options out of range.
   Trainer(M& model, const TrainerOptions& options, Optimizer optimizer, Schedule schedule)
       : model_(model), options_(options), optimizer_(std::move(optimizer)), schedule_(std::move(schedule)) {
@@ -112,6 +113,8 @@ class Trainer {
   /// Trains a language model: loss(at) is model.loss(inputs, targets) of a batch of windows.
   template <class Observer = detail::Unobserved>
   void fit(const TokenWindows& data, Observer&& observer = {}) {
+    static_assert(requires(const M& model, const Tensor<std::int32_t, D>& ids) { model.loss(ids, ids); },
+                  "a language model has loss(tokens, targets), such as: return cross_entropy((*this)(tokens), targets);");
     const std::int64_t context = options_.context ? options_.context : model_.config.context;
     fit(
         [&](const MicroStep& at) {
@@ -207,10 +210,14 @@ class Trainer {
     if (scales_loss) {
       const Scalar unscaled = full<accumulator_t<T>, D>(Shape(), 1) / loss_scale_.factor(), fits = is_finite(norm);
       factor = factor.defined() ? factor * unscaled : unscaled;
-      watch_.follow(mean + loss_scale_.broken(), [&](const Scalar& good) { optimizer_.step(rate, {good * fits, factor}); });
-      loss_scale_.follow(fits);
+      watch_.follow(mean + loss_scale_.broken(), [&](const Scalar& good) {
+        optimizer_.step(rate, StepControl<accumulator_t<T>, D>{good * fits, factor});
+        loss_scale_.follow(fits, good);
+      });
     } else {
-      watch_.follow(mean + norm, [&](const Scalar& finite) { optimizer_.step(rate, {finite, factor}); });
+      watch_.follow(mean + norm, [&](const Scalar& finite) {
+        optimizer_.step(rate, StepControl<accumulator_t<T>, D>{finite, factor});
+      });
     }
     return norm;
   }
@@ -227,6 +234,7 @@ class Trainer {
     const Scalar mean = backward_of_step(loss);
     const std::string what = first_non_finite(model_, mean);
     clear_gradients(model_);
+    if (scales_loss && std::isnan(loss_scale_.broken().item())) loss_scale_ = LossScale<accumulator_t<T>, D>();
     detail::fail<NonFiniteError>("trainer: step ", next_step_, ": ", what, "; the weights are those before this step: ",
                                  "lower the learning rate or look at the data");
   }

@@ -46,7 +46,7 @@ std::ostream& operator<<(std::ostream& out, const Problem& p) {
 Problem random_problem(std::mt19937& engine) {
   const auto below = [&](int n) { return static_cast<std::int64_t>(engine() % static_cast<unsigned>(n)); };
   const auto size = [&]() -> std::int64_t {
-    constexpr std::int64_t edges[] = {1, 2, 3, 7, 8, 13, 14, 15, 16, 17, 28, 31, 32, 33, 61, 64, 65, 96, 97, 127};
+    constexpr std::int64_t edges[] = {1, 2, 3, 7, 8, 13, 14, 15, 16, 17, 28, 31, 32, 33, 61, 64, 65, 96, 97, 113, 114, 121, 122, 127};
     return below(2) == 0 ? edges[below(20)] : 1 + below(70);
   };
   const char* forms[] = {"NN", "NT", "TN", "TT"};

@@ -81,7 +81,8 @@ void gemm_bias_activation(queue<Cpu>& queue, InstructionSet set, const GemmShape
 
 struct CpuGemm {
   /// C = A B, or C += A B. Sums of float, bfloat16 and half are kept in float. Where the processor multiplies bfloat16
-  /// itself (multiplies_bfloat16), its sums take subnormal numbers for zeros: bits differ from other processors' there.
+  /// itself (multiplies_bfloat16), it adds in another order and takes subnormal numbers for zeros: bits differ from those
+  /// of other processors.
   /// Throws MemoryError when there is no scratch memory.
   template <class T>
   static void gemm(queue<Cpu>& queue, const GemmShape& shape, const T* a, const T* b, T* c, bool accumulate) {

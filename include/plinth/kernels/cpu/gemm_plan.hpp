@@ -68,7 +68,9 @@ struct GemmPlan {
     a_elements = round_up((direct_a ? in.tile.rows : block_rows) * odd_lines(k, in.size), 64);
     b_elements =
         round_up(own_b ? own_panels * panel : (shared_b ? 1 : matrices) * columns / in.tile.columns * panel, 64);
-    c_elements = in.in_place || sum_elements > 0 ? 0 : round_up(finished_rows * in.tile.columns, 64);
+    // A part of a panel ends with a whole tile: where low tiles follow full ones, that may be a low one more.
+    const std::int64_t most_rows = finished_rows + in.tile.low_rows;
+    c_elements = in.in_place || sum_elements > 0 ? 0 : round_up(most_rows * in.tile.columns, 64);
   }
 
  private:
