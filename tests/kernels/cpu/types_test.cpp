@@ -114,11 +114,15 @@ TEMPLATE_TEST_CASE("elements in every type", "", float, double, bfloat16, half) 
     });
     run("adam and sgd", [&]<class D>(D) {
       auto weight = x;
-      auto gradient = numbers::normal<A>(n, 3), first = numbers::normal<A>(n, 4), second = nothing<A>(n);
-      const A values[4] = {A(1e-2), A(1), A(0.19), A(0.1)};
+      const auto gradient = numbers::normal<T>(n, 3);
+      auto first = numbers::normal<A>(n, 4), second = nothing<A>(n);
+      std::vector<A> masters(weight.begin(), weight.end());
+      A* const master = std::same_as<T, A> ? nullptr : masters.data();
+      const A values[5] = {A(1e-2), A(1), A(0.75), A(0.19), A(0.1)};
       auto& q = queue<D>::current();
-      kernels<D>::adam(q, n, {.weight_decay = 0.1}, true, 1, values, gradient.data(), first.data(), second.data(), weight.data());
-      kernels<D>::sgd(q, n, {.momentum = 0.9}, 1, values, gradient.data(), first.data(), weight.data());
+      kernels<D>::adam(q, n, {.weight_decay = 0.1}, true, 1, values, gradient.data(), first.data(), second.data(), master,
+                       weight.data());
+      kernels<D>::sgd(q, n, {.momentum = 0.9}, 1, values, gradient.data(), first.data(), master, weight.data());
       return weight;
     });
   }
