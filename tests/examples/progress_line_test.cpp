@@ -70,12 +70,12 @@ std::string on_terminal(unsigned short columns) {
     ProgressLine progress(3, stream);
     show_all(progress, 3);
   }
-  std::fflush(stream);
-  std::string text(10000, '\0');
-  const auto count = ::read(master, text.data(), text.size());
   std::fclose(stream);
+  std::string text;
+  char part[1000];
+  for (::ssize_t count; (count = ::read(master, part, sizeof part)) > 0;) text.append(part, static_cast<std::size_t>(count));
   ::close(master);
-  return text.substr(0, static_cast<std::size_t>(std::max<::ssize_t>(count, 0)));
+  return text;
 }
 
 }  // namespace
