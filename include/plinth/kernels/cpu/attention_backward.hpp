@@ -109,9 +109,9 @@ class AttentionBackward {
   void run_group(const Scratch& mine, std::int64_t b, std::int64_t g) const {
     const T *key = o_.key + b * s_.key.batch + g * s_.key.head,
             *value = o_.value + b * s_.value.batch + g * s_.value.head;
-    pack_panels(set_, blocks_.tile, key, 1, s_.key.time, s_.keys, s_.head_size, mine.turned_key);
-    pack_panels(set_, blocks_.tile, value, 1, s_.value.time, s_.keys, s_.head_size, mine.turned_value);
-    pack_panels(set_, blocks_.tile, key, s_.key.time, 1, s_.head_size, s_.keys, mine.key);
+    pack_columns(set_, key, 1, s_.key.time, s_.keys, s_.head_size, blocks_.tile.columns, mine.turned_key);
+    pack_columns(set_, value, 1, s_.value.time, s_.keys, s_.head_size, blocks_.tile.columns, mine.turned_value);
+    pack_columns(set_, key, s_.key.time, 1, s_.head_size, s_.keys, blocks_.tile.columns, mine.key);
     std::fill(mine.dkey, mine.dkey + s_.keys * blocks_.head_size, A(0));
     std::fill(mine.dvalue, mine.dvalue + s_.keys * blocks_.head_size, A(0));
     const std::int64_t heads = s_.heads / s_.key_heads;
@@ -160,8 +160,8 @@ class AttentionBackward {
               static_cast<A>(s_.scale), rows, blocks_.row, mine.query);
     copy_rows(o_.doutput + place + i * s_.output.time, s_.output.time, count, s_.head_size, A(1), rows, blocks_.row,
               mine.doutput);
-    pack_panels(set_, blocks_.tile, mine.query, blocks_.row, 1, s_.head_size, count, mine.query_panels);
-    pack_panels(set_, blocks_.tile, mine.doutput, blocks_.row, 1, s_.head_size, count, mine.doutput_panels);
+    pack_columns(set_, mine.query, blocks_.row, 1, s_.head_size, count, blocks_.tile.columns, mine.query_panels);
+    pack_columns(set_, mine.doutput, blocks_.row, 1, s_.head_size, count, blocks_.tile.columns, mine.doutput_panels);
     for (std::int64_t r = 0; r < count; ++r) {
       const T* y = o_.output + place + (i + r) * s_.output.time;
       const A* dy = mine.doutput + r * blocks_.row;

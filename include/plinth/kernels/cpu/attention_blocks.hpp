@@ -8,6 +8,7 @@
 
 #include <plinth/kernels/arguments.hpp>
 #include <plinth/kernels/cpu/gemm_pack.hpp>
+#include <plinth/kernels/cpu/gemm_plan.hpp>
 #include <plinth/kernels/cpu/gemm_tile.hpp>
 #include <plinth/tensor/element.hpp>
 
@@ -27,8 +28,8 @@ struct AttentionBlocks {
         lanes(tile.columns / 2),
         queries(std::min(tiles_of_queries * tile.rows, std::max<std::int64_t>(shape.queries, 1))),
         head_size(round_up(shape.head_size, lanes)),
-        row(cache_row(head_size)),
-        score_row(cache_row(keys)) {}
+        row(odd_lines(head_size, sizeof(A))),
+        score_row(odd_lines(keys, sizeof(A))) {}
 
   /// Where the first block of keys begins that query i sees anything of: at a panel's first column.
   std::int64_t first_block(const VisibleKeys& visible, std::int64_t i) const {
@@ -41,19 +42,7 @@ struct AttentionBlocks {
   }
 
  private:
-  /// An odd number of cache lines, so that a tile's rows lie in different sets of the cache.
-  static std::int64_t cache_row(std::int64_t elements) {
-    constexpr std::int64_t line = 64 / sizeof(A);
-    return (divide_up(elements, line) | 1) * line;
-  }
 };
-
-/// packed[panel][step][tile.columns] of x(step, column), zero past the last column.
-template <class T>
-void pack_panels(InstructionSet set, const TileSize& tile, const T* x, std::int64_t x_step, std::int64_t x_column,
-                 std::int64_t columns, std::int64_t steps, accumulator_t<T>* packed) {
-  pack_columns(set, x, x_step, x_column, columns, steps, tile.columns, packed);
-}
 
 /// The left operand of a product: element (i, k) is at data[i * row + k * step].
 template <class A>

@@ -112,10 +112,10 @@ class AttentionForward {
 
   void pack(std::int64_t group, const T* key, const T* value) const {
     const std::int64_t b = group / s_.key_heads, g = group % s_.key_heads;
-    pack_panels(set_, blocks_.tile, key + b * s_.key.batch + g * s_.key.head, 1, s_.key.time, s_.keys, s_.head_size,
-                keys_of(group));
-    pack_panels(set_, blocks_.tile, value + b * s_.value.batch + g * s_.value.head, s_.value.time, 1, s_.head_size,
-                s_.keys, values_of(group));
+    pack_columns(set_, key + b * s_.key.batch + g * s_.key.head, 1, s_.key.time, s_.keys, s_.head_size,
+                 blocks_.tile.columns, keys_of(group));
+    pack_columns(set_, value + b * s_.value.batch + g * s_.value.head, s_.value.time, 1, s_.head_size, s_.keys,
+                 blocks_.tile.columns, values_of(group));
   }
 
   /// The queries of one head from query i on.

@@ -174,7 +174,8 @@ template <class P, int Vectors, class V, int... I>
 }
 
 /// C = A B (+ C) for a tile of sizeof...(I) rows and `Vectors` vectors. Every element of C is one chain of fused
-/// multiply-adds over k = 0, 1, ..., whatever the tile: its bits do not depend on where the tiles begin.
+/// multiply-adds over the steps in order, the second of a pair before the first, whatever the tile: its bits do not
+/// depend on where the tiles begin.
 template <class P, int Bytes, int Vectors, int... I>
 [[gnu::always_inline]] inline void multiply_tile(const TileOperands<P>& g, std::integer_sequence<int, I...> rows) {
   constexpr int lanes = Bytes / static_cast<int>(sizeof(P));
