@@ -44,7 +44,8 @@ class MeanLoss {
 };
 
 /// Mean negative log-likelihood in nats of every token but the first, by model.loss(inputs, targets) over windows of
-/// `context` tokens without overlap, `rows` of them at once. exp of it is the perplexity; divided by ln 2 it is in bits per token.
+/// `context` tokens without overlap, `rows` of them at once. exp of it is the perplexity; divided by ln 2 it is in bits
+/// per token.
 /// Throws ArgumentError when there are fewer than two tokens, or context or rows are not positive.
 template <class M>
 double mean_loss(const M& model, std::span<const std::int32_t> tokens, std::int64_t context, std::int64_t rows = 64) {

@@ -28,7 +28,8 @@ Tensor<T, D> zeros(const Shape& shape) {
 namespace detail {
 
 /// A tensor whose element i the program computes as f(i), on all its threads, but for a device that keeps no values. The
-/// tensor's memory comes first, so that a budget refuses it before the program takes as much. f neither throws nor has state.
+/// tensor's memory comes first, so that a budget refuses it before the program takes as much. f neither throws nor
+/// has state.
 template <Element T, class D, class F>
 Tensor<T, D> tabulate(const Shape& shape, const F& f) {
   Tensor<T, D> y(shape);

@@ -55,6 +55,12 @@ inline void require_rows(const char* name, const Shape& logits, const Shape& tar
   require<ShapeError>(fits, name, ": logits ", logits, " and targets ", targets, " do not fit");
 }
 
+/// Throws ArgumentError unless it is a share.
+inline void require_label_smoothing(const char* name, double label_smoothing) {
+  require<ArgumentError>(label_smoothing >= 0 && label_smoothing <= 1, name, ": label_smoothing ", label_smoothing,
+                         " is outside [0, 1]");
+}
+
 }  // namespace detail
 
 /// The mean over all positions with target >= 0 of -log softmax(logits)[target], in nats, in float or wider; 0 when
@@ -66,8 +72,7 @@ template <Real T, class D>
 Tensor<accumulator_t<T>, D> cross_entropy(const Tensor<T, D>& logits, const Tensor<std::int32_t, D>& targets,
                                             double label_smoothing = 0) {
   detail::require_rows("cross_entropy", logits.shape(), targets.shape());
-  detail::require<ArgumentError>(label_smoothing >= 0 && label_smoothing <= 1, "cross_entropy: label_smoothing ",
-                                 label_smoothing, " is outside [0, 1]");
+  detail::require_label_smoothing("cross_entropy", label_smoothing);
   return apply(CrossEntropyOp<T, D>{label_smoothing, {}, {}, {}, {}}, logits, targets);
 }
 

@@ -141,8 +141,7 @@ Tensor<accumulator_t<T>, D> linear_cross_entropy(const Tensor<T, D>& x, const Te
   Shape logits = x.shape();
   logits[-1] = weight.size(0);
   detail::require_rows("linear_cross_entropy", logits, targets.shape());
-  detail::require<ArgumentError>(label_smoothing >= 0 && label_smoothing <= 1, "linear_cross_entropy: label_smoothing ",
-                                 label_smoothing, " is outside [0, 1]");
+  detail::require_label_smoothing("linear_cross_entropy", label_smoothing);
   LinearCrossEntropyOp<T, D> op;
   op.smoothing = label_smoothing;
   return apply(std::move(op), x, weight, targets);
