@@ -221,48 +221,6 @@ TEST_CASE("a factor of the gradients is as if they were scaled") {
   for (std::size_t i = 0; i < scaled.size(); ++i) CHECK(told[i] == Approx(scaled[i]).epsilon(1e-12));
 }
 
-TEST_CASE("parameters of 16 bits are rounded copies of masters in float") {
-  const auto check = []<class T>(T) {
-    Model<T> narrow;
-    Model<float> wide;
-    AdamW of_narrow(narrow, adam), of_wide(wide, adam);
-    for (int step = 1; step <= 300; ++step) {  // each too small to be seen in 16 bits
-      for (auto* x : {&narrow.matrix, &narrow.bias}) backward(sum(*x));
-      for (auto* x : {&wide.matrix, &wide.bias}) backward(sum(*x));
-      of_narrow.step(1e-4);
-      of_wide.step(1e-4);
-      clear_gradients(narrow);
-      clear_gradients(wide);
-    }
-    for_each_parameter(wide, [&](const std::string& name, const auto& trained) {
-      for_each_parameter(of_narrow, [&](const std::string& state, const auto& master) {
-        if (state == name + ".master") CHECK(master.to_vector() == trained.to_vector());
-      });
-      for_each_parameter(narrow, [&](const std::string& other, const auto& x) {
-        if (other != name) return;
-        for (std::int64_t i = 0; i < x.count(); ++i)
-          CHECK(x.to_vector()[static_cast<std::size_t>(i)].bits ==
-                T(trained.to_vector()[static_cast<std::size_t>(i)]).bits);
-      });
-    });
-    CHECK(values(of_narrow).size() == 18);
-  };
-  check(bfloat16());
-  check(half());
-}
-
-TEST_CASE("a weight of 16 bits that somebody writes counts more than its master") {
-  Model<bfloat16> model;
-  Sgd optimizer(model);
-  backward(sum(model.bias));
-  optimizer.step(0.25);
-  CHECK(model.bias.to_vector()[0] == 0.75f);
-  model.bias.mutable_data()[0] = bfloat16(5.0f);
-  optimizer.step(0.25);
-  CHECK(model.bias.to_vector()[0] == 4.75f);
-  CHECK(model.bias.to_vector()[1] == -1.5f);
-}
-
 TEST_CASE("parameters without a gradient stay as they are") {
   Model<double> model;
   const auto before = model.matrix.to_vector();

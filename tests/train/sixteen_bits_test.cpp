@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Training in 16 bits: the rule of the loss scale, steps that are left out, and how close training comes to float.
+// Training in 16 bits: masters in float, the rule of the loss scale, steps that are left out, and how close it all comes
+// to float.
 #include <plinth/train/loss_scale.hpp>
 
 #include <cmath>
@@ -22,6 +23,7 @@ using Catch::Matchers::Contains;
 
 namespace {
 
+constexpr AdamSettings adam = {.beta1 = 0.9, .beta2 = 0.95, .epsilon = 1e-8, .weight_decay = 0.1};
 constexpr double infinity = std::numeric_limits<double>::infinity();
 
 const TransformerConfig tiny = {.vocabulary = 7, .context = 8, .hidden = 16, .layers = 1, .heads = 2};
@@ -53,7 +55,64 @@ struct Slope {
   static void visit(auto& self, auto&& f) { f("w", self.w); }
 };
 
+/// A matrix, which decays, and a bias.
+template <class T>
+struct Pair {
+  using element = T;
+  using device = Cpu;
+  Tensor<T> matrix{{2, 2}, {T(1.0f), T(-2.0f), T(0.5f), T(3.0f)}};
+  Tensor<T> bias{{2}, {T(1.0f), T(-1.0f)}};
+
+  Pair() { set_trainable(*this, true); }
+  static void visit(auto& self, auto&& f) {
+    f("matrix", self.matrix);
+    f("bias", self.bias);
+  }
+};
+
 }  // namespace
+
+TEST_CASE("parameters of 16 bits are rounded copies of masters in float") {
+  const auto check = []<class T>(T) {
+    Pair<T> narrow;
+    Pair<float> wide;
+    AdamW of_narrow(narrow, adam), of_wide(wide, adam);
+    for (int step = 1; step <= 300; ++step) {  // each too small to be seen in 16 bits
+      for (auto* x : {&narrow.matrix, &narrow.bias}) backward(sum(*x));
+      for (auto* x : {&wide.matrix, &wide.bias}) backward(sum(*x));
+      of_narrow.step(1e-4);
+      of_wide.step(1e-4);
+      clear_gradients(narrow);
+      clear_gradients(wide);
+    }
+    for_each_parameter(wide, [&](const std::string& name, const auto& trained) {
+      for_each_parameter(of_narrow, [&](const std::string& state, const auto& master) {
+        if (state == name + ".master") CHECK(master.to_vector() == trained.to_vector());
+      });
+      for_each_parameter(narrow, [&](const std::string& other, const auto& x) {
+        if (other != name) return;
+        for (std::int64_t i = 0; i < x.count(); ++i)
+          CHECK(x.to_vector()[static_cast<std::size_t>(i)].bits ==
+                T(trained.to_vector()[static_cast<std::size_t>(i)]).bits);
+      });
+    });
+    CHECK(parameter_count(of_narrow) == 18);
+  };
+  check(bfloat16());
+  check(half());
+}
+
+TEST_CASE("a weight of 16 bits that somebody writes counts more than its master") {
+  Pair<bfloat16> model;
+  Sgd optimizer(model);
+  backward(sum(model.bias));
+  optimizer.step(0.25);
+  CHECK(model.bias.to_vector()[0] == 0.75f);
+  model.bias.mutable_data()[0] = bfloat16(5.0f);
+  optimizer.step(0.25);
+  CHECK(model.bias.to_vector()[0] == 4.75f);
+  CHECK(model.bias.to_vector()[1] == -1.5f);
+}
 
 TEST_CASE("the loss scale follows PyTorch's rule") {
   double factor = 65536;  // GradScaler: init_scale 2^16, growth 2 after 2000, backoff 0.5
