@@ -16,7 +16,7 @@
 #include <Eigen/Core>
 #endif
 #ifdef PEER_ONEDNN
-#include <dnnl.hpp>
+#include <oneapi/dnnl/dnnl.hpp>
 #endif
 #ifdef PEER_OPENBLAS
 #include <cblas.h>

@@ -79,10 +79,12 @@ struct LinearCrossEntropyOp {
       const std::int64_t n = std::min(most, rows - first);
       const T* const h = values.data() + first * C;
       const std::int32_t* const targets = ids.data() + first;
-      kernels<D>::gemm(q, {1, n, V, C, {C, 1, 0}, {1, C, 0}, {V, 1, 0}}, h, weight.data(), logits.mutable_data(), false);
+      kernels<D>::gemm(q, {1, n, V, C, {C, 1, 0}, {1, C, 0}, {V, 1, 0}}, h, weight.data(), logits.mutable_data(),
+                       false);
       kernels<D>::cross_entropy(q, n, V, smoothing, logits.data(), targets, log_sum_exp.mutable_data(),
                                 part.mutable_data(), part_used.mutable_data());
-      kernels<D>::binary(q, Shape(), detail::Times{}, Shape(), part.data(), Shape(), part_used.data(), part.mutable_data());
+      kernels<D>::binary(q, Shape(), detail::Times{}, Shape(), part.data(), Shape(), part_used.data(),
+                         part.mutable_data());
       kernels<D>::accumulate(q, 1, part.data(), loss.mutable_data());
       if (!dx.defined() && !dweight.defined()) continue;
       kernels<D>::cross_entropy_backward(q, n, V, smoothing, logits.data(), targets, log_sum_exp.data(), divisor.data(),
@@ -102,7 +104,8 @@ struct LinearCrossEntropyOp {
     Tensor<A, D> factor = dloss;
     if (divides_last) {
       factor = Tensor<A, D>(Shape());
-      kernels<D>::binary(q, Shape(), detail::MeanOf{}, Shape(), dloss.data(), Shape(), used.data(), factor.mutable_data());
+      kernels<D>::binary(q, Shape(), detail::MeanOf{}, Shape(), dloss.data(), Shape(), used.data(),
+                         factor.mutable_data());
     }
     auto of_x = dx;
     auto of_weight = dweight;

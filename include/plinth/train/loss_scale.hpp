@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Dynamic loss scaling: half precision holds no gradient below 2^-24, so the loss is multiplied until the largest of them
-// just fit.
+// Dynamic loss scaling: half precision holds no gradient below 2^-24, so the loss is multiplied until the largest of
+// them just fit.
 #pragma once
 
 #include <cstdint>
@@ -12,8 +12,8 @@ namespace plinth {
 
 /// Where a loss scale is: all that is needed to go on with it.
 struct LossScaleState {
-  double factor = 65536;         ///< what the loss is multiplied by
-  std::int64_t finite_steps = 0; ///< since it changed
+  double factor = 65536;          ///< what the loss is multiplied by
+  std::int64_t finite_steps = 0;  ///< since it changed
 };
 
 namespace detail {
@@ -56,8 +56,8 @@ struct NanBelow {
 
 }  // namespace detail
 
-/// A factor on the device, A being float: doubled after 2000 steps with finite gradients, halved after one without, which
-/// must change nothing. By hand:
+/// A factor on the device, A being float: doubled after 2000 steps with finite gradients, halved after one without,
+/// which must change nothing. By hand:
 ///   backward(loss * scale.factor());
 ///   const auto norm = gradient_norm(model) / scale.factor();
 ///   const auto finite = is_finite(norm);
@@ -76,7 +76,8 @@ class LossScale {
  public:
   /// From the start, or from where another one was.
   explicit LossScale(const LossScaleState& state = {})
-      : factor_(Shape(), {static_cast<A>(state.factor)}), finite_steps_(Shape(), {static_cast<A>(state.finite_steps)}) {}
+      : factor_(Shape(), {static_cast<A>(state.factor)}),
+        finite_steps_(Shape(), {static_cast<A>(state.finite_steps)}) {}
 
   /// (), what the loss is multiplied by before the backward pass, and gradients divided by behind it.
   const Scalar& factor() const { return factor_; }

@@ -19,9 +19,9 @@
 
 namespace plinth {
 
-/// How to train. `accumulation` micro-steps make a step, and each one's loss weighs the same in the step's mean, whatever
-/// number of tokens it is a mean over; of a language model, `batch` windows of `context` tokens make a micro-step. The
-/// learning rates, warmup_steps and adamw are those of the default schedule and optimiser.
+/// How to train. `accumulation` micro-steps make a step, and each one's loss weighs the same in the step's mean,
+/// whatever number of tokens it is a mean over; of a language model, `batch` windows of `context` tokens make a
+/// micro-step. The learning rates, warmup_steps and adamw are those of the default schedule and optimiser.
 struct TrainerOptions {
   std::int64_t steps = 1000,      ///< updates of the weights
       batch = 16,                 ///< windows of a micro-step
@@ -69,8 +69,8 @@ struct TrainerState {
 };
 
 /// Trains a model, whose parameters it shares: a language model over TokenWindows, or whatever a loss is computed from.
-/// In 16 bits parameters are rounded copies of masters in float, which the optimiser keeps. In half precision the loss is
-/// scaled (LossScale): a step whose gradients are not finite is left out, and the next ones are scaled less.
+/// In 16 bits parameters are rounded copies of masters in float, which the optimiser keeps. In half precision the loss
+/// is scaled (LossScale): a step whose gradients are not finite is left out, and the next ones are scaled less.
 template <Module M, class Optimizer = AdamW<typename M::element, typename M::device>, class Schedule = CosineSchedule>
 class Trainer {
   using T = typename M::element;
@@ -91,9 +91,9 @@ class Trainer {
                                    "trainer: warmup_steps ", options.warmup_steps, " is outside [0, steps]");
   }
 
-  /// With any optimiser over the model's parameters, which has steps(), set_steps(n) and step(rate, StepControl), and any
-  /// schedule: a callable from the step, 0 first, to its rate.
-  /// The dropouts of the model get the sites of their dotted names. Throws ArgumentError for options out of range.
+  /// With any optimiser over the model's parameters, which has steps(), set_steps(n) and step(rate, StepControl), and
+  /// any schedule: a callable from the step, 0 first, to its rate. The dropouts of the model get the sites of their
+  /// dotted names. Throws ArgumentError for options out of range.
   Trainer(M& model, const TrainerOptions& options, Optimizer optimizer, Schedule schedule)
       : model_(model), options_(options), optimizer_(std::move(optimizer)), schedule_(std::move(schedule)) {
     const auto positive = [](const char* option, std::int64_t value) {
@@ -113,8 +113,9 @@ class Trainer {
   /// Trains a language model: loss(at) is model.loss(inputs, targets) of a batch of windows.
   template <class Observer = detail::Unobserved>
   void fit(const TokenWindows& data, Observer&& observer = {}) {
-    static_assert(requires(const M& model, const Tensor<std::int32_t, D>& ids) { model.loss(ids, ids); },
-                  "a language model has loss(tokens, targets), such as: return cross_entropy((*this)(tokens), targets);");
+    static_assert(
+        requires(const M& model, const Tensor<std::int32_t, D>& ids) { model.loss(ids, ids); },
+        "a language model has loss(tokens, targets), such as: return cross_entropy((*this)(tokens), targets);");
     const std::int64_t context = options_.context ? options_.context : model_.config.context;
     fit(
         [&](const MicroStep& at) {
@@ -196,7 +197,10 @@ class Trainer {
       const TrainingScope<D> training(options_.seed, next_step_, micro);
       const auto part =
           loss(MicroStep{options_.seed, next_step_, micro}) * (1.0 / static_cast<double>(options_.accumulation));
-      backward(scales_loss ? part * loss_scale_.factor() : part);
+      if constexpr (scales_loss)
+        backward(part * loss_scale_.factor());
+      else
+        backward(part);
       mean = mean.defined() ? mean + detach(part) : detach(part);
     }
     return mean;
@@ -205,9 +209,9 @@ class Trainer {
   /// One update from the gathered gradients; returns their norm.
   Scalar take_step(double rate, const Scalar& mean) {
     Scalar norm = gradient_norm(model_);
-    if (scales_loss) norm = norm / loss_scale_.factor();
+    if constexpr (scales_loss) norm = norm / loss_scale_.factor();
     Scalar factor = options_.clip_norm > 0 ? clip_factor(norm, options_.clip_norm) : Scalar();
-    if (scales_loss) {
+    if constexpr (scales_loss) {
       const Scalar unscaled = full<accumulator_t<T>, D>(Shape(), 1) / loss_scale_.factor(), fits = is_finite(norm);
       factor = factor.defined() ? factor * unscaled : unscaled;
       watch_.follow(mean + loss_scale_.broken(), [&](const Scalar& good) {
@@ -234,7 +238,8 @@ class Trainer {
     const Scalar mean = backward_of_step(loss);
     const std::string what = first_non_finite(model_, mean);
     clear_gradients(model_);
-    if (scales_loss && std::isnan(loss_scale_.broken().item())) loss_scale_ = LossScale<accumulator_t<T>, D>();
+    if constexpr (scales_loss)
+      if (std::isnan(loss_scale_.broken().item())) loss_scale_ = LossScale<accumulator_t<T>, D>();
     detail::fail<NonFiniteError>("trainer: step ", next_step_, ": ", what, "; the weights are those before this step: ",
                                  "lower the learning rate or look at the data");
   }

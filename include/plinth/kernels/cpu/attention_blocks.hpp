@@ -40,8 +40,6 @@ struct AttentionBlocks {
   std::int64_t panel_elements(std::int64_t steps, std::int64_t columns) const {
     return round_up(columns, tile.columns) * steps;
   }
-
- private:
 };
 
 /// The left operand of a product: element (i, k) is at data[i * row + k * step].
@@ -59,8 +57,9 @@ void multiply_panels(InstructionSet set, const TileSize& tile, std::int64_t rows
                      std::int64_t c_row, bool accumulate) {
   const std::int64_t full = RowTiling(rows, tile).full;
   for (std::int64_t j = 0; j < columns; j += tile.columns) {
-    const TileOperands<A> tiles{a.data, a.row, a.step, b + j * panel_steps, tile.columns,
-                                steps,  c + j, c_row,  accumulate, {}};
+    constexpr std::int64_t size = sizeof(A);
+    const TileOperands<A> tiles{
+        a.data, size * a.row, size * a.step, b + j * panel_steps, steps, c + j, c_row, accumulate, {}};
     run_job(set, PanelProduct<A>{tiles, a.row, full, rows, std::min(tile.columns, columns - j)});
   }
 }

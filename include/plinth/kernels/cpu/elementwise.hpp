@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdint>
 
+#include <plinth/kernels/cpu/lanes.hpp>
 #include <plinth/tensor/element.hpp>
 #include <plinth/tensor/queue.hpp>
 #include <plinth/tensor/shape.hpp>
@@ -71,7 +72,7 @@ struct CpuElementwise {
   template <class T>
   static void fill(queue<Cpu>& queue, std::int64_t n, T value, T* y) {
     over_blocks(queue, n, [=](std::int64_t begin, std::int64_t end) {
-      for (std::int64_t i = begin; i < end; ++i) y[i] = value;
+      independently(begin, end, [=](std::int64_t i) { y[i] = value; });
     });
   }
 
@@ -86,7 +87,7 @@ struct CpuElementwise {
       const T* from = x + x_offset;
       T* to = y + y_offset;
       if (x_step == 1 && y_step == 1)
-        for (std::int64_t i = 0; i < columns; ++i) to[i] = from[i];
+        independently(0, columns, [=](std::int64_t i) { to[i] = from[i]; });
       else
         for (std::int64_t i = 0; i < columns; ++i) to[i * y_step] = from[i * x_step];
     });
@@ -95,7 +96,7 @@ struct CpuElementwise {
   template <class From, class To>
   static void cast(queue<Cpu>& queue, std::int64_t n, const From* x, To* y) {
     over_blocks(queue, n, [=](std::int64_t begin, std::int64_t end) {
-      for (std::int64_t i = begin; i < end; ++i) y[i] = static_cast<To>(static_cast<accumulator_t<To>>(x[i]));
+      independently(begin, end, [=](std::int64_t i) { y[i] = static_cast<To>(static_cast<accumulator_t<To>>(x[i])); });
     });
   }
 
@@ -103,7 +104,8 @@ struct CpuElementwise {
   static void accumulate(queue<Cpu>& queue, std::int64_t n, const From* x, T* y) {
     using A = accumulator_t<T>;
     over_blocks(queue, n, [=](std::int64_t begin, std::int64_t end) {
-      for (std::int64_t i = begin; i < end; ++i) y[i] = static_cast<T>(static_cast<A>(y[i]) + static_cast<A>(x[i]));
+      independently(begin, end,
+                    [=](std::int64_t i) { y[i] = static_cast<T>(static_cast<A>(y[i]) + static_cast<A>(x[i])); });
     });
   }
 
@@ -112,7 +114,8 @@ struct CpuElementwise {
     const accumulator_t<T> by = *factor;
     if (by == accumulator_t<T>(1)) return;
     over_blocks(queue, n, [=](std::int64_t begin, std::int64_t end) {
-      for (std::int64_t i = begin; i < end; ++i) x[i] = static_cast<T>(static_cast<accumulator_t<T>>(x[i]) * by);
+      independently(begin, end,
+                    [=](std::int64_t i) { x[i] = static_cast<T>(static_cast<accumulator_t<T>>(x[i]) * by); });
     });
   }
 
@@ -120,7 +123,8 @@ struct CpuElementwise {
   static void pointwise(queue<Cpu>& queue, std::int64_t n, F f, const T* x, T* y) {
     using A = accumulator_t<T>;
     over_blocks(queue, n, [=](std::int64_t begin, std::int64_t end) {
-      for (std::int64_t i = begin; i < end; ++i) y[i] = static_cast<T>(f.forward(static_cast<A>(x[i])));
+      const auto one = [=](T value) { return static_cast<T>(f.forward(static_cast<A>(value))); };
+      map_lanes(end - begin, y + begin, one, x + begin);
     });
   }
 
@@ -128,8 +132,10 @@ struct CpuElementwise {
   static void pointwise_backward(queue<Cpu>& queue, std::int64_t n, F f, const T* x, const T* dy, T* dx) {
     using A = accumulator_t<T>;
     over_blocks(queue, n, [=](std::int64_t begin, std::int64_t end) {
-      for (std::int64_t i = begin; i < end; ++i)
-        dx[i] = static_cast<T>(f.backward(static_cast<A>(x[i]), static_cast<A>(dy[i])));
+      const auto one = [=](T value, T d) {
+        return static_cast<T>(f.backward(static_cast<A>(value), static_cast<A>(d)));
+      };
+      map_lanes(end - begin, dx + begin, one, x + begin, dy + begin);
     });
   }
 
@@ -139,10 +145,12 @@ struct CpuElementwise {
     using A = accumulator_t<T>;
     const StridedPair pair(sizes, a_strides, b_strides);
     const std::int64_t columns = pair.sizes.back(), a_step = pair.a.back(), b_step = pair.b.back();
-    const auto one = [f](T left, T right) { return static_cast<T>(f.forward(static_cast<A>(left), static_cast<A>(right))); };
+    const auto one = [f](T left, T right) {
+      return static_cast<T>(f.forward(static_cast<A>(left), static_cast<A>(right)));
+    };
     if (pair.sizes.rank() == 1 && a_step == 1 && b_step == 1) {
       over_blocks(queue, columns, [=](std::int64_t begin, std::int64_t end) {
-        for (std::int64_t i = begin; i < end; ++i) y[i] = one(a[i], b[i]);
+        independently(begin, end, [=](std::int64_t i) { y[i] = one(a[i], b[i]); });
       });
       return;
     }
@@ -152,7 +160,7 @@ struct CpuElementwise {
       const T *left = a + a_offset, *right = b + b_offset;
       T* to = y + row * columns;
       if (a_step == 1 && b_step == 1)
-        for (std::int64_t i = 0; i < columns; ++i) to[i] = one(left[i], right[i]);
+        independently(0, columns, [=](std::int64_t i) { to[i] = one(left[i], right[i]); });
       else
         for (std::int64_t i = 0; i < columns; ++i) to[i] = one(left[i * a_step], right[i * b_step]);
     });

@@ -13,7 +13,7 @@
 
 namespace plinth::cpu {
 
-/// C = f(A B + bias) for a finished block.
+/// C = f(A B + bias) for a finished block: every row as if it had two whole vectors, on copies where it has not.
 template <class F, class T>
 struct FinishJob {
   const F& f;
@@ -22,31 +22,37 @@ struct FinishJob {
   template <InstructionSet Set>
   [[gnu::always_inline]] inline void run() const {
     constexpr int width = 2 * GemmTile<Set>::bytes / static_cast<int>(sizeof(A));
-    A shift[width] = {};
-    for (std::int64_t j = 0; block.bias && j < block.columns; ++j) shift[j] = static_cast<A>(block.bias[j]);
     const FinishedBlock<T> g = block;
-    if (g.columns == width)
-      rows<width>(g, shift, std::integral_constant<std::int64_t, width>{});  // for the compiler to unroll
-    else
-      rows<width>(g, shift, g.columns);
+    A shift[width] = {}, sum[width] = {}, z[width];
+    T old[width] = {}, rounded[width];
+    for (std::int64_t j = 0; g.bias && j < g.columns; ++j) shift[j] = static_cast<A>(g.bias[j]);
+    const bool whole = g.columns == width;
+    const auto write = [&](T* y, const auto& value) {
+      T* const to = whole ? y : rounded;
+      independently(0, width, [&](std::int64_t j) { to[j] = static_cast<T>(value(z[j])); });
+      if (!whole) copy_row(to, g.columns, y);
+    };
+    for (std::int64_t i = 0; i < g.rows; ++i) {
+      const A* product = g.product + i * g.product_row;
+      T* const c = g.c + i * g.c_row;
+      if (!whole) product = copy_row(product, g.columns, sum);
+      independently(0, width, [&](std::int64_t j) { z[j] = product[j] + shift[j]; });
+      if (g.accumulate) {
+        copy_row(c, g.columns, old);
+        independently(0, width, [&](std::int64_t j) { z[j] += static_cast<A>(old[j]); });
+      }
+      if (g.pre_activation) write(g.pre_activation + i * g.c_row, [](A value) { return value; });
+      write(c, [&](A value) { return f.forward(value); });
+    }
   }
 
  private:
   using A = accumulator_t<T>;
 
-  template <int Width, class Count>
-  [[gnu::always_inline]] inline void rows(const FinishedBlock<T>& g, const A* shift, Count columns) const {
-    for (std::int64_t i = 0; i < g.rows; ++i) {
-      const A* product = g.product + i * g.product_row;
-      T* c = g.c + i * g.c_row;
-      A z[Width];
-      for (std::int64_t j = 0; j < columns; ++j) z[j] = product[j] + shift[j];
-      if (g.accumulate)
-        for (std::int64_t j = 0; j < columns; ++j) z[j] += static_cast<A>(c[j]);
-      if (g.pre_activation)
-        for (std::int64_t j = 0; j < columns; ++j) g.pre_activation[i * g.c_row + j] = static_cast<T>(z[j]);
-      for (std::int64_t j = 0; j < columns; ++j) c[j] = static_cast<T>(f.forward(z[j]));
-    }
+  template <class X>
+  static const X* copy_row(const X* from, std::int64_t columns, X* to) {
+    __builtin_memcpy(static_cast<void*>(to), from, static_cast<std::size_t>(columns) * sizeof(X));
+    return to;
   }
 };
 
@@ -81,9 +87,8 @@ void gemm_bias_activation(queue<Cpu>& queue, InstructionSet set, const GemmShape
 
 struct CpuGemm {
   /// C = A B, or C += A B. Sums of float, bfloat16 and half are kept in float. Where the processor multiplies bfloat16
-  /// itself (multiplies_bfloat16), it adds in another order and takes subnormal numbers for zeros: bits differ from those
-  /// of other processors.
-  /// Throws MemoryError when there is no scratch memory.
+  /// itself (multiplies_bfloat16), it adds in another order and takes subnormal numbers for zeros: bits differ from
+  /// those of other processors. Throws MemoryError when there is no scratch memory.
   template <class T>
   static void gemm(queue<Cpu>& queue, const GemmShape& shape, const T* a, const T* b, T* c, bool accumulate) {
     cpu::gemm(queue, instruction_set(), shape, a, b, c, accumulate);

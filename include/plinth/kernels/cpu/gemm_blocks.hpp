@@ -245,8 +245,9 @@ class BlockedGemm {
     }
     const auto product = [&](const TileRows& a, std::int64_t origin, std::int64_t first, std::int64_t last) {
       if (first >= last) return;
-      TileOperands<P> tile{a.a + (first - origin) * a.lead, a.row, a.step, b,    tile_.columns, step.steps,
-                           result + (first - begin) * row,  row,   add,    ahead};
+      constexpr std::int64_t size = sizeof(P);
+      TileOperands<P> tile{a.a + (first - origin) * a.lead, size * a.row, size * a.step, b, step.steps,
+                           result + (first - begin) * row,  row,          add,           ahead};
       if (!in_place && last_step) {
         tile.goal = reinterpret_cast<const char*>(problem_.c + offset + (first - begin) * s.c.row);
         tile.goal_row = s.c.row * std::int64_t{sizeof(T)};

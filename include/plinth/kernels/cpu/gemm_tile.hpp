@@ -8,10 +8,6 @@
 #include <cstdint>
 #include <utility>
 
-#if defined(__x86_64__) && defined(__GNUC__)
-#include <immintrin.h>
-#endif
-
 #include <plinth/tensor/element.hpp>
 #include <plinth/tensor/instruction_set.hpp>
 
@@ -108,14 +104,15 @@ struct Ahead {
   }
 };
 
-/// What a tile multiplies. A(i, k) = a[i * a_row + k * a_step]; row k of B is at b + k * b_step. P is the type that is
-/// summed in, or bfloat16_pair.
+/// What a tile multiplies. A(i, k) is i a_row + k a_step bytes behind a: of a distance in elements g++ takes it that it
+/// may be 1, and writes the loop a second time for that. Row k of B is the k-th of two vectors from b on. P is the type
+/// that is summed in, or bfloat16_pair.
 template <class P>
 struct TileOperands {
   const P* a;
   std::int64_t a_row, a_step;
   const P* b;
-  std::int64_t b_step, K;
+  std::int64_t K;
   accumulator_t<P>* c;
   std::int64_t c_row;
   bool accumulate;
@@ -131,14 +128,15 @@ template <class T, class V>
 }
 #if defined(__x86_64__) && defined(__GNUC__)
 /// sum += left right for the second of each pair, then for the first: two fused multiply-adds, rounded to nearest even
-/// whatever the processor is set to, with subnormal operands and sums taken for zeros. Not always_inline: compilers
-/// refuse that where the caller's own target lacks an instruction, although it ends up inside a function that has it.
+/// whatever the processor is set to, with subnormal operands and sums taken for zeros. Written as the instruction
+/// itself: <immintrin.h>, which names it, takes a third as long to compile as all of plinth. Not always_inline:
+/// compilers refuse that where the caller's own target lacks an instruction, although it ends up inside a function that
+/// has it.
 [[gnu::target("avx512f,avx512bf16")]] inline void multiply_add(bfloat16_pair left,
                                                                const Vector<bfloat16_pair, 64>::type& right,
                                                                Vector<float, 64>::type& sum) {
-  sum = reinterpret_cast<Vector<float, 64>::type>(_mm512_dpbf16_ps(
-      reinterpret_cast<__m512>(sum), reinterpret_cast<__m512bh>(_mm512_set1_epi32(static_cast<int>(left))),
-      reinterpret_cast<__m512bh>(right)));
+  const Vector<bfloat16_pair, 64>::type all = left - Vector<bfloat16_pair, 64>::type{};
+  asm("vdpbf16ps %2, %1, %0" : "+v"(sum) : "v"(all), "v"(right));
 }
 #endif
 
@@ -153,23 +151,25 @@ template <class T, class V>
 
 /// sum += A B for so many steps of a tile of sizeof...(I) rows and `Vectors` vectors; a and b move on by them.
 template <class P, int Vectors, class V, int... I>
-[[gnu::always_inline]] inline void add_products(const TileOperands<P>& g, std::int64_t steps, const P** a, const P*& b,
-                                                V (&sum)[Vectors][sizeof...(I)], std::integer_sequence<int, I...>) {
-  using Right = typename Vector<P, sizeof(V)>::type;
+[[gnu::always_inline]] inline void add_products(const TileOperands<P>& g, std::int64_t steps, const char** a,
+                                                const P*& b, V (&sum)[Vectors][sizeof...(I)],
+                                                std::integer_sequence<int, I...>) {
+  constexpr std::int64_t lanes = sizeof(V) / sizeof(P);
   const std::int64_t a_row = g.a_row;
   for (std::int64_t k = 0; k < steps; ++k) {
-    Right right, next;
+    typename Vector<P, sizeof(V)>::type right, next;
+    P left;
     __builtin_memcpy(&right, b, sizeof right);
     if constexpr (Vectors == 2) {
-      __builtin_memcpy(&next, b + sizeof right / sizeof(P), sizeof next);
-      P left;
-      ((left = a[I / 3 * 3][I % 3 * a_row], multiply_add(left, right, sum[0][I]), multiply_add(left, next, sum[1][I])),
+      __builtin_memcpy(&next, b + lanes, sizeof next);
+      ((__builtin_memcpy(&left, a[I / 3 * 3] + I % 3 * a_row, sizeof left), multiply_add(left, right, sum[0][I]),
+        multiply_add(left, next, sum[1][I])),
        ...);
     } else {
-      (multiply_add(a[I / 3 * 3][I % 3 * a_row], right, sum[0][I]), ...);
+      ((__builtin_memcpy(&left, a[I / 3 * 3] + I % 3 * a_row, sizeof left), multiply_add(left, right, sum[0][I])), ...);
     }
     ((a[I] += I % 3 ? 0 : g.a_step), ...);
-    b += g.b_step;
+    b += 2 * lanes;
   }
 }
 
@@ -180,7 +180,8 @@ template <class P, int Bytes, int Vectors, int... I>
 [[gnu::always_inline]] inline void multiply_tile(const TileOperands<P>& g, std::integer_sequence<int, I...> rows) {
   constexpr int lanes = Bytes / static_cast<int>(sizeof(P));
   typename Vector<accumulator_t<P>, Bytes>::type sum[Vectors][sizeof...(I)] = {};
-  const P* a[] = {g.a + I / 3 * 3 * g.a_row...};  // every third is used: x86 addresses reach two more rows from each
+  // Every third is used: x86 addresses reach two more rows from each.
+  const char* a[] = {reinterpret_cast<const char*>(g.a) + I / 3 * 3 * g.a_row...};
   const P* b = g.b;
   // C arrives just before it is needed: earlier, A and B evict it.
   const std::int64_t last = std::min<std::int64_t>(g.K, 48);
@@ -228,7 +229,7 @@ struct PanelProduct {
       g.a = operands.a + i * a_lead;
       g.goal = goal + i * g.goal_row;
       if (operands.ahead.rows > 0) g.ahead = operands.ahead.part(i, std::min(i + height, rows), rows);
-      g.a_step = operands.a_step ? operands.a_step : height;
+      g.a_step = operands.a_step ? operands.a_step : height * std::int64_t{sizeof(P)};
       g.c = inside ? c : edge;
       g.c_row = inside ? operands.c_row : 2 * lanes;
       g.accumulate = inside && operands.accumulate;

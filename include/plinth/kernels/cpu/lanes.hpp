@@ -1,13 +1,55 @@
 // SPDX-License-Identifier: MIT
-// Sums and maxima over 16 fixed lanes: the order of additions depends on the length alone, never on alignment or
-// threads, and the compiler can keep the lanes in vector registers.
+// Loops that the compiler turns into vector code: over elements that do not depend on each other, and sums and maxima
+// over 16 fixed lanes, whose order depends on the length alone, never on alignment or threads.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 namespace plinth::cpu {
 
+/// f(i) over i in [begin, end). No f(i) may read what another writes: the compiler takes that for granted, and need not
+/// write the loop a second time for operands that overlap.
+template <class F>
+[[gnu::always_inline]] inline void independently(std::int64_t begin, std::int64_t end, const F& f) {
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC ivdep
+#endif
+  for (std::int64_t i = begin; i < end; ++i) f(i);
+}
+
 inline constexpr int lane_count = 16;
+
+/// A copy of fewer elements than lanes; the others are zeros.
+template <class X>
+struct LaneCopy {
+  X value[lane_count];
+
+  const X* filled(const X* x, std::int64_t count) {
+    __builtin_memset(static_cast<void*>(value), 0, sizeof value);
+    __builtin_memcpy(static_cast<void*>(value), x, static_cast<std::size_t>(count) * sizeof(X));
+    return value;
+  }
+};
+
+/// y[i] = f(x[i]...) for i in [0, n), for an f of many instructions. An x may be y. First all whole rounds of lanes,
+/// then the last, incomplete one by the same code on copies, so that f is compiled once.
+template <class Y, class F, class... X>
+[[gnu::always_inline]] inline void map_lanes(std::int64_t n, Y* y, const F& f, const X*... x) {
+  while (n > 0) {
+    const bool whole = n >= lane_count;
+    const std::int64_t count = whole ? n / lane_count * lane_count : lane_count, taken = whole ? count : n;
+    LaneCopy<Y> result;
+    Y* const to = whole ? y : result.value;
+    [&](const X*... from) {
+      independently(0, count, [&](std::int64_t i) { to[i] = f(from[i]...); });
+    }(whole ? x : LaneCopy<X>().filled(x, taken)...);
+    if (!whole) __builtin_memcpy(static_cast<void*>(y), to, static_cast<std::size_t>(taken) * sizeof(Y));
+    n -= taken;
+    y += taken;
+    ((x += taken), ...);
+  }
+}
 
 /// combine(lane, f(i)) over i in [0, n), lanes started with `first`, then combined pairwise.
 template <class A, class Combine, class F>
@@ -18,8 +60,10 @@ inline A reduce_lanes(std::int64_t n, A first, Combine combine, F f) {
   for (std::int64_t i = 0; i < whole; i += lane_count)
     for (int l = 0; l < lane_count; ++l) lane[l] = combine(lane[l], f(i + l));
   for (std::int64_t i = whole; i < n; ++i) lane[i - whole] = combine(lane[i - whole], f(i));
-  for (int width = lane_count / 2; width > 0; width /= 2)
-    for (int l = 0; l < width; ++l) lane[l] = combine(lane[l], lane[l + width]);
+  static_assert(lane_count == 16);
+  for (int l = 0; l < 8; ++l) lane[l] = combine(lane[l], lane[l + 8]);
+  for (int l = 0; l < 4; ++l) lane[l] = combine(lane[l], lane[l + 4]);
+  lane[0] = combine(combine(lane[0], lane[2]), combine(lane[1], lane[3]));
   return lane[0];
 }
 
@@ -30,8 +74,9 @@ inline A lane_sum(std::int64_t n, F f) {
   constexpr std::int64_t together = 4096;
   A total = 0;
   for (std::int64_t begin = 0; begin < n; begin += together)
-    total += reduce_lanes(n - begin < together ? n - begin : together, A(0), [](A a, A b) { return a + b; },
-                          [=](std::int64_t i) { return f(begin + i); });
+    total += reduce_lanes(
+        n - begin < together ? n - begin : together, A(0), [](A a, A b) { return a + b; },
+        [=](std::int64_t i) { return f(begin + i); });
   return total;
 }
 

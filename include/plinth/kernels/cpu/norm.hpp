@@ -22,17 +22,18 @@ struct CpuNorm {
       T* to = y + r * columns;
       const A count = static_cast<A>(columns);
       const A m = lane_sum<A>(columns, [=](std::int64_t i) { return static_cast<A>(row[i]); }) / count;
-      const A variance = lane_sum<A>(columns, [=](std::int64_t i) {
-                           const A d = static_cast<A>(row[i]) - m;
-                           return d * d;
-                         }) / count;
+      const A variance = lane_sum<A>(columns,
+                                     [=](std::int64_t i) {
+                                       const A d = static_cast<A>(row[i]) - m;
+                                       return d * d;
+                                     }) /
+                         count;
       const A s = A(1) / std::sqrt(variance + static_cast<A>(epsilon));
+      const auto scaled = [=](std::int64_t i) { return (static_cast<A>(row[i]) - m) * s * static_cast<A>(gain[i]); };
       if (bias)
-        for (std::int64_t i = 0; i < columns; ++i)
-          to[i] = static_cast<T>((static_cast<A>(row[i]) - m) * s * static_cast<A>(gain[i]) + static_cast<A>(bias[i]));
+        independently(0, columns, [=](std::int64_t i) { to[i] = static_cast<T>(scaled(i) + static_cast<A>(bias[i])); });
       else
-        for (std::int64_t i = 0; i < columns; ++i)
-          to[i] = static_cast<T>((static_cast<A>(row[i]) - m) * s * static_cast<A>(gain[i]));
+        independently(0, columns, [=](std::int64_t i) { to[i] = static_cast<T>(scaled(i)); });
       mean[r] = m;
       inverse_deviation[r] = s;
     });
@@ -50,18 +51,23 @@ struct CpuNorm {
       const A m = mean[r], s = inverse_deviation[r], count = static_cast<A>(columns);
       const A g_mean =
           lane_sum<A>(columns, [=](std::int64_t i) { return static_cast<A>(d[i]) * static_cast<A>(gain[i]); }) / count;
-      const A gh_mean = lane_sum<A>(columns, [=](std::int64_t i) {
-                          return static_cast<A>(d[i]) * static_cast<A>(gain[i]) * ((static_cast<A>(row[i]) - m) * s);
-                        }) / count;
-      for (std::int64_t i = 0; i < columns; ++i)
-        to[i] = static_cast<T>(s * (static_cast<A>(d[i]) * static_cast<A>(gain[i]) - g_mean -
-                                    (static_cast<A>(row[i]) - m) * s * gh_mean));
+      const A gh_mean =
+          lane_sum<A>(columns,
+                      [=](std::int64_t i) {
+                        return static_cast<A>(d[i]) * static_cast<A>(gain[i]) * ((static_cast<A>(row[i]) - m) * s);
+                      }) /
+          count;
+      independently(0, columns, [=](std::int64_t i) {
+        to[i] = static_cast<T>(
+            s * (static_cast<A>(d[i]) * static_cast<A>(gain[i]) - g_mean - (static_cast<A>(row[i]) - m) * s * gh_mean));
+      });
     });
-    sum_gain_and_bias<T>(queue, rows, columns, dgain, dbias, [=](std::int64_t r, std::int64_t i, A& to_gain, A& to_bias) {
-      const A d = static_cast<A>(dy[r * columns + i]);
-      to_gain += d * ((static_cast<A>(x[r * columns + i]) - mean[r]) * inverse_deviation[r]);
-      to_bias += d;
-    });
+    sum_gain_and_bias<T>(queue, rows, columns, dgain, dbias,
+                         [=](std::int64_t r, std::int64_t i, A& to_gain, A& to_bias) {
+                           const A d = static_cast<A>(dy[r * columns + i]);
+                           to_gain += d * ((static_cast<A>(x[r * columns + i]) - mean[r]) * inverse_deviation[r]);
+                           to_bias += d;
+                         });
   }
 
   template <class T>
@@ -75,8 +81,10 @@ struct CpuNorm {
         return value * value;
       });
       const A s = A(1) / std::sqrt(square / static_cast<A>(columns) + static_cast<A>(epsilon));
-      for (std::int64_t i = 0; i < columns; ++i)
-        y[r * columns + i] = static_cast<T>(static_cast<A>(row[i]) * s * static_cast<A>(gain[i]));
+      T* to = y + r * columns;
+      independently(0, columns, [=](std::int64_t i) {
+        to[i] = static_cast<T>(static_cast<A>(row[i]) * s * static_cast<A>(gain[i]));
+      });
       inverse_rms[r] = s;
     });
   }
@@ -89,17 +97,22 @@ struct CpuNorm {
     over_rows(queue, rows, columns, [=](std::int64_t r) {
       const T *row = x + r * columns, *d = dy + r * columns;
       const A s = inverse_rms[r];
-      const A gh_mean = lane_sum<A>(columns, [=](std::int64_t i) {
-                          return static_cast<A>(d[i]) * static_cast<A>(gain[i]) * (static_cast<A>(row[i]) * s);
-                        }) / static_cast<A>(columns);
-      for (std::int64_t i = 0; i < columns; ++i)
-        dx[r * columns + i] = static_cast<T>(
-            s * (static_cast<A>(d[i]) * static_cast<A>(gain[i]) - static_cast<A>(row[i]) * s * gh_mean));
+      const A gh_mean =
+          lane_sum<A>(columns,
+                      [=](std::int64_t i) {
+                        return static_cast<A>(d[i]) * static_cast<A>(gain[i]) * (static_cast<A>(row[i]) * s);
+                      }) /
+          static_cast<A>(columns);
+      T* to = dx + r * columns;
+      independently(0, columns, [=](std::int64_t i) {
+        to[i] =
+            static_cast<T>(s * (static_cast<A>(d[i]) * static_cast<A>(gain[i]) - static_cast<A>(row[i]) * s * gh_mean));
+      });
     });
-    sum_gain_and_bias<T>(queue, rows, columns, dgain, static_cast<T*>(nullptr),
-                         [=](std::int64_t r, std::int64_t i, A& to_gain, A&) {
-                           to_gain += static_cast<A>(dy[r * columns + i]) * (static_cast<A>(x[r * columns + i]) * inverse_rms[r]);
-                         });
+    sum_gain_and_bias<T>(
+        queue, rows, columns, dgain, static_cast<T*>(nullptr), [=](std::int64_t r, std::int64_t i, A& to_gain, A&) {
+          to_gain += static_cast<A>(dy[r * columns + i]) * (static_cast<A>(x[r * columns + i]) * inverse_rms[r]);
+        });
   }
 
  private:

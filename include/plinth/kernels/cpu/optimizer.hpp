@@ -43,7 +43,7 @@ struct CpuOptimizer {
     const A decay = static_cast<A>(settings.weight_decay), momentum = static_cast<A>(settings.momentum);
     const TrainedWeights<T> weights{master, weight};
     over_blocks(queue, n, [=, nesterov = settings.nesterov](std::int64_t begin, std::int64_t end) {
-      for (std::int64_t i = begin; i < end; ++i) {
+      independently(begin, end, [=](std::int64_t i) {
         const A w = weights.get(i), g = factor * static_cast<A>(gradient[i]) + decay * w;
         A direction = g;
         if (velocity) {
@@ -51,7 +51,7 @@ struct CpuOptimizer {
           direction = nesterov ? g + momentum * v : v;
         }
         weights.set(i, w - rate * direction);
-      }
+      });
     });
   }
 
@@ -70,13 +70,13 @@ struct CpuOptimizer {
     const A decay = decoupled ? A(0) : static_cast<A>(settings.weight_decay);
     const TrainedWeights<T> weights{master, weight};
     over_blocks(queue, n, [=](std::int64_t begin, std::int64_t end) {
-      for (std::int64_t i = begin; i < end; ++i) {
+      independently(begin, end, [=](std::int64_t i) {
         const A w = weights.get(i), g = factor * static_cast<A>(gradient[i]) + decay * w;
         const A m = beta1 * first[i] + rest1 * g, v = beta2 * second[i] + rest2 * g * g;
         first[i] = m;
         second[i] = v;
         weights.set(i, w * keep - step * m / (math::sqrt(v) / root2 + epsilon));
-      }
+      });
     });
   }
 };

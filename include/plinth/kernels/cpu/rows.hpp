@@ -19,7 +19,7 @@ struct CpuRows {
     check("gather_rows", n, table_rows, ids);
     over_rows(queue, n, columns, [=](std::int64_t r) {
       const T* from = table + ids[r] * columns;
-      for (std::int64_t i = 0; i < columns; ++i) y[r * columns + i] = from[i];
+      independently(0, columns, [=](std::int64_t i) { y[r * columns + i] = from[i]; });
     });
   }
 
@@ -35,7 +35,8 @@ struct CpuRows {
       for (std::int64_t r = 0; r < n; ++r) {
         const T* from = dy + r * columns;
         T* to = dtable + ids[r] * columns;
-        for (std::int64_t i = first; i < end; ++i) to[i] = static_cast<T>(static_cast<A>(to[i]) + static_cast<A>(from[i]));
+        independently(first, end,
+                      [=](std::int64_t i) { to[i] = static_cast<T>(static_cast<A>(to[i]) + static_cast<A>(from[i])); });
       }
     });
   }
@@ -55,13 +56,13 @@ struct CpuRows {
       for (std::int64_t h = 0; h < shape.heads; ++h) {
         const T* from = x + b * shape.x.batch + h * shape.x.head + t * shape.x.time;
         T* to = y + b * shape.y.batch + h * shape.y.head + t * shape.y.time;
-        for (std::int64_t i = 0; i < pairs; ++i) {
+        independently(0, pairs, [=](std::int64_t i) {
           const A x1 = static_cast<A>(from[i * step]), x2 = static_cast<A>(from[i * step + other]);
           const A c = cosine[i], s = sine[i] * sign;
           to[i * step] = static_cast<T>(x1 * c - x2 * s);
           to[i * step + other] = static_cast<T>(x1 * s + x2 * c);
-        }
-        for (std::int64_t i = shape.rotated; i < shape.head_size; ++i) to[i] = from[i];
+        });
+        independently(shape.rotated, shape.head_size, [=](std::int64_t i) { to[i] = from[i]; });
       }
     });
   }

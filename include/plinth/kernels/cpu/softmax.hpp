@@ -24,8 +24,8 @@ struct CpuSoftmax {
       const A shift = top == -std::numeric_limits<A>::infinity() ? A(0) : top;
       const A sum = lane_sum<A>(columns, [=](std::int64_t i) { return math::exp(static_cast<A>(row[i]) - shift); });
       const A inverse = sum == A(0) ? A(0) : A(1) / sum;
-      for (std::int64_t i = 0; i < columns; ++i)
-        to[i] = static_cast<T>(math::exp(static_cast<A>(row[i]) - shift) * inverse);
+      const auto one = [=](T value) { return static_cast<T>(math::exp(static_cast<A>(value) - shift) * inverse); };
+      map_lanes(columns, to, one, row);
     });
   }
 
@@ -36,8 +36,10 @@ struct CpuSoftmax {
     over_rows(queue, rows, columns, [=](std::int64_t r) {
       const T *p = y + r * columns, *dp = dy + r * columns;
       const A mean = lane_sum<A>(columns, [=](std::int64_t i) { return static_cast<A>(p[i]) * static_cast<A>(dp[i]); });
-      for (std::int64_t i = 0; i < columns; ++i)
-        dx[r * columns + i] = static_cast<T>(static_cast<A>(p[i]) * (static_cast<A>(dp[i]) - mean));
+      T* to = dx + r * columns;
+      independently(0, columns, [=](std::int64_t i) {
+        to[i] = static_cast<T>(static_cast<A>(p[i]) * (static_cast<A>(dp[i]) - mean));
+      });
     });
   }
 
@@ -79,7 +81,8 @@ struct CpuSoftmax {
     using A = accumulator_t<T>;
     check_targets(rows, columns, targets);
     const A factor = *rows_used > A(0) ? *dloss / *rows_used : A(0);
-    const A of_target = static_cast<A>(1 - smoothing), of_each = static_cast<A>(smoothing / static_cast<double>(columns));
+    const A of_target = static_cast<A>(1 - smoothing),
+            of_each = static_cast<A>(smoothing / static_cast<double>(columns));
     over_rows(queue, rows, columns, [=](std::int64_t r) {
       const T* row = logits + r * columns;
       T* to = dlogits + r * columns;
@@ -88,10 +91,10 @@ struct CpuSoftmax {
         for (std::int64_t i = 0; i < columns; ++i) to[i] = static_cast<T>(A(0));
         return;
       }
-      const auto excess = [=](std::int64_t i) { return math::exp(static_cast<A>(row[i]) - shift) - of_each; };
+      const auto excess = [=](T logit) { return math::exp(static_cast<A>(logit) - shift) - of_each; };
       // The target's share is taken off before rounding to T: of a target that is almost sure nothing would be left.
-      const T at_target = static_cast<T>(weight * (excess(targets[r]) - of_target));
-      for (std::int64_t i = 0; i < columns; ++i) to[i] = static_cast<T>(weight * excess(i));
+      const T at_target = static_cast<T>(weight * (excess(row[targets[r]]) - of_target));
+      map_lanes(columns, to, [=](T logit) { return static_cast<T>(weight * excess(logit)); }, row);
       to[targets[r]] = at_target;
     });
   }
@@ -105,7 +108,8 @@ struct CpuSoftmax {
 
   template <class A, class T>
   static A row_max(const T* row, std::int64_t columns) {
-    return lane_max<A>(columns, -std::numeric_limits<A>::infinity(), [=](std::int64_t i) { return static_cast<A>(row[i]); });
+    return lane_max<A>(columns, -std::numeric_limits<A>::infinity(),
+                       [=](std::int64_t i) { return static_cast<A>(row[i]); });
   }
 };
 
