@@ -67,7 +67,8 @@ class CheckpointNode final : public GradientNode<typename Output::element, typen
   std::tuple<Saved<typename Inputs::element, typename Inputs::device>...> saved_;
 };
 
-/// h through some blocks, the first of which has an index. Never inlined: there are three calls, and a block is large.
+/// h through some blocks, the first of which has an index. Never inlined: a block is large,
+/// and with what replays it there would be three copies.
 template <class Block, class H, class Step>
 [[gnu::noinline]] H through_blocks(std::span<const Block> blocks, std::int64_t first, const Step& step, H h) {
   for (const Block& block : blocks) h = step(block, first++, h);

@@ -2,12 +2,14 @@
 // The matrix product of the CPU backend, alone or followed by a bias and a pointwise formula.
 #pragma once
 
+#include <concepts>
+#include <cstddef>
 #include <cstdint>
-#include <type_traits>
 
 #include <plinth/kernels/arguments.hpp>
 #include <plinth/kernels/cpu/gemm_blocks.hpp>
 #include <plinth/kernels/cpu/gemm_few_rows.hpp>
+#include <plinth/kernels/cpu/lanes.hpp>
 #include <plinth/tensor/element.hpp>
 #include <plinth/tensor/queue.hpp>
 
@@ -23,7 +25,7 @@ struct FinishJob {
   [[gnu::always_inline]] inline void run() const {
     constexpr int width = 2 * GemmTile<Set>::bytes / static_cast<int>(sizeof(A));
     const FinishedBlock<T> g = block;
-    A shift[width] = {}, sum[width] = {}, z[width];
+    A shift[width] = {}, padded[width] = {}, z[width];
     T old[width] = {}, rounded[width];
     for (std::int64_t j = 0; g.bias && j < g.columns; ++j) shift[j] = static_cast<A>(g.bias[j]);
     const bool whole = g.columns == width;
@@ -35,11 +37,11 @@ struct FinishJob {
     for (std::int64_t i = 0; i < g.rows; ++i) {
       const A* product = g.product + i * g.product_row;
       T* const c = g.c + i * g.c_row;
-      if (!whole) product = copy_row(product, g.columns, sum);
+      if (!whole) product = copy_row(product, g.columns, padded);
       independently(0, width, [&](std::int64_t j) { z[j] = product[j] + shift[j]; });
       if (g.accumulate) {
-        copy_row(c, g.columns, old);
-        independently(0, width, [&](std::int64_t j) { z[j] += static_cast<A>(old[j]); });
+        const T* before = whole ? c : copy_row(c, g.columns, old);
+        independently(0, width, [&](std::int64_t j) { z[j] += static_cast<A>(before[j]); });
       }
       if (g.pre_activation) write(g.pre_activation + i * g.c_row, [](A value) { return value; });
       write(c, [&](A value) { return f.forward(value); });

@@ -33,7 +33,7 @@ struct LaneCopy {
 };
 
 /// y[i] = f(x[i]...) for i in [0, n), for an f of many instructions. An x may be y. First all whole rounds of lanes,
-/// then the last, incomplete one by the same code on copies, so that f is compiled once.
+/// then the last, incomplete one by the same code on copies, filled up with zeros, so that f is compiled once.
 template <class Y, class F, class... X>
 [[gnu::always_inline]] inline void map_lanes(std::int64_t n, Y* y, const F& f, const X*... x) {
   while (n > 0) {
@@ -60,7 +60,7 @@ inline A reduce_lanes(std::int64_t n, A first, Combine combine, F f) {
   for (std::int64_t i = 0; i < whole; i += lane_count)
     for (int l = 0; l < lane_count; ++l) lane[l] = combine(lane[l], f(i + l));
   for (std::int64_t i = whole; i < n; ++i) lane[i - whole] = combine(lane[i - whole], f(i));
-  static_assert(lane_count == 16);
+  static_assert(lane_count == 16);  // in steps rather than a loop of loops, which takes g++ longer
   for (int l = 0; l < 8; ++l) lane[l] = combine(lane[l], lane[l + 8]);
   for (int l = 0; l < 4; ++l) lane[l] = combine(lane[l], lane[l + 4]);
   lane[0] = combine(combine(lane[0], lane[2]), combine(lane[1], lane[3]));
