@@ -11,6 +11,7 @@
 #include <cstdint>
 
 #include <plinth/kernels/cpu/attention_blocks.hpp>
+#include <plinth/kernels/cpu/lanes.hpp>
 #include <plinth/tensor/queue.hpp>
 #include <plinth/tensor/scalar_math.hpp>
 
@@ -20,7 +21,7 @@ namespace plinth::cpu {
 template <class A>
 struct ProbabilitiesAgain {
   A *scores, *dprobabilities;
-  std::int64_t score_row, rows, columns;  // a whole number of vectors
+  std::int64_t score_row, rows, columns;  // whole rounds of lanes
   VisibleColumns visible;
   const A *log_sum_exp, *delta;  // of each row
 
@@ -29,10 +30,10 @@ struct ProbabilitiesAgain {
     for (std::int64_t r = 0; r < rows; ++r) {
       A *p = scores + r * score_row, *dp = dprobabilities + r * score_row;
       const A shift = log_sum_exp[r], mean = delta[r];
-      for (std::int64_t j = 0; j < columns; ++j) {
+      independently(0, columns / lane_count * lane_count, [=](std::int64_t j) {
         p[j] = math::exp(p[j] - shift);
         dp[j] = p[j] * (dp[j] - mean);
-      }
+      });
       for (std::int64_t j = visible.first(r, columns) - 1; j >= 0; --j) p[j] = dp[j] = A(0);
       for (std::int64_t j = visible.past(r, columns); j < columns; ++j) p[j] = dp[j] = A(0);
     }
@@ -138,7 +139,7 @@ class AttentionBackward {
       scores(mine.query, mine.turned_key, mine.scores);
       scores(mine.doutput, mine.turned_value, mine.dscores);
       const VisibleColumns seen{visible, i, j};
-      run_job(set_, ProbabilitiesAgain<A>{mine.scores, mine.dscores, blocks_.score_row, count, columns, seen,
+      run_job(set_, ProbabilitiesAgain<A>{mine.scores, mine.dscores, blocks_.score_row, count, whole_rounds(keys), seen,
                                           mine.log_sum_exp, mine.delta});
       const auto gather = [&](const A* left, const A* right, A* to) {
         multiply_panels(set_, blocks_.tile, keys, blocks_.head_size, count, {left, 1, blocks_.score_row}, right, count,

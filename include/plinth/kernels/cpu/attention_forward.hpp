@@ -25,7 +25,7 @@ namespace plinth::cpu {
 template <class A>
 struct RunningSoftmax {
   A* scores;
-  std::int64_t score_row, rows, columns;  // a whole number of vectors
+  std::int64_t score_row, rows, columns;  // whole rounds of lanes
   VisibleColumns visible;
   A *top, *sum, *output;                    // of row 0 on
   std::int64_t output_row, output_columns;  // columns 0: there is no output yet
@@ -38,7 +38,7 @@ struct RunningSoftmax {
       for (std::int64_t j = visible.first(r, columns) - 1; j >= 0; --j) s[j] = lowest;
       for (std::int64_t j = visible.past(r, columns); j < columns; ++j) s[j] = lowest;
       const A before = top[r],
-              now = std::max(before, lane_max<A>(columns, lowest, [=](std::int64_t j) { return s[j]; }));
+              now = std::max(before, lane_max<A, true>(columns, lowest, [=](std::int64_t j) { return s[j]; }));
       const A shift = now == lowest ? A(0) : now;
       if (now > before && before > lowest) {
         const A factor = math::exp(before - now);
@@ -46,7 +46,7 @@ struct RunningSoftmax {
         for (std::int64_t d = 0; d < output_columns; ++d) output[r * output_row + d] *= factor;
       }
       top[r] = now;
-      sum[r] += lane_sum<A>(columns, [=](std::int64_t j) { return s[j] = math::exp(s[j] - shift); });
+      sum[r] += lane_sum<A, true>(columns, [=](std::int64_t j) { return s[j] = math::exp(s[j] - shift); });
     }
   }
 };
@@ -139,8 +139,8 @@ class AttentionForward {
         A* to = y + r * blocks_.row;
         scores_of(group, j, columns, q + r * blocks_.row, height, scores);
         const VisibleColumns seen{visible, i + r, j};
-        run_job(set_, RunningSoftmax<A>{scores, blocks_.score_row, height, round_up(columns, blocks_.lanes), seen,
-                                        top + r, sum + r, to, blocks_.row, j > start ? blocks_.head_size : 0});
+        run_job(set_, RunningSoftmax<A>{scores, blocks_.score_row, height, whole_rounds(columns), seen, top + r,
+                                        sum + r, to, blocks_.row, j > start ? blocks_.head_size : 0});
         multiply_panels(set_, blocks_.tile, height, blocks_.head_size, columns, {scores, blocks_.score_row, 1},
                         values_of(group) + j * blocks_.tile.columns, s_.keys, to, blocks_.row, j > start);
       }

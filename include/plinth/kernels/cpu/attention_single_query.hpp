@@ -35,8 +35,11 @@ struct SingleQuery {
       const auto product = [=](std::int64_t d) { return static_cast<A>(q[d]) * static_cast<A>(k[d]); };
       s[j] = scale * lane_sum<A>(head_size, product);
     }
-    const A top = lane_max<A>(keys, lowest, [=](std::int64_t j) { return s[j]; }), shift = top == lowest ? A(0) : top;
-    const A sum = lane_sum<A>(keys, [=](std::int64_t j) { return s[j] = math::exp(s[j] - shift); });
+    const std::int64_t filled = whole_rounds(keys);
+    for (std::int64_t j = keys; j < filled; ++j) s[j] = lowest;
+    const A top = lane_max<A, true>(filled, lowest, [=](std::int64_t j) { return s[j]; });
+    const A shift = top == lowest ? A(0) : top;
+    const A sum = lane_sum<A, true>(filled, [=](std::int64_t j) { return s[j] = math::exp(s[j] - shift); });
     for (std::int64_t d = 0; d < head_size; ++d) y[d] = A(0);
     for (std::int64_t j = 0; j < keys; ++j) {
       const T* const v = value + j * value_time;

@@ -45,18 +45,50 @@ struct StridedPair {
     if (sizes.rank() == 0) sizes = {1}, a = {1}, b = {1};
   }
 
-  /// Offsets of both operands at the start of row `row`, rows being all axes but the last.
-  void offsets(std::int64_t row, std::int64_t& a_offset, std::int64_t& b_offset) const {
+  /// Offsets of both operands at element `i` in row order.
+  [[gnu::noinline]] void offsets(std::int64_t i, std::int64_t& a_offset, std::int64_t& b_offset) const {
     a_offset = b_offset = 0;
-    for (int i = sizes.rank() - 2; i >= 0; --i) {
-      const std::int64_t index = row % sizes[i];
-      row /= sizes[i];
-      a_offset += index * a[i];
-      b_offset += index * b[i];
+    for (int axis = sizes.rank() - 1; axis >= 0; --axis) {
+      const std::int64_t index = i % sizes[axis];
+      i /= sizes[axis];
+      a_offset += index * a[axis];
+      b_offset += index * b[axis];
     }
   }
-  std::int64_t rows() const { return element_count(sizes) / std::max<std::int64_t>(sizes.back(), 1); }
 };
+
+/// Elements of a run at most: two of them, gathered, stay in the L1 cache.
+inline constexpr std::int64_t run_length = 1024;
+
+/// body(i, count, a_offset, b_offset) over runs along the last axis; a run begins at element i in row order.
+template <class F>
+void over_runs(queue<Cpu>& queue, const StridedPair& pair, const F& body) {
+  const std::int64_t columns = pair.sizes.back();
+  over_blocks(queue, element_count(pair.sizes), [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = begin, count; i < end; i += count) {
+      std::int64_t a_offset, b_offset;
+      pair.offsets(i, a_offset, b_offset);
+      count = std::min({run_length, columns - i % columns, end - i});
+      body(i, count, a_offset, b_offset);
+    }
+  });
+}
+
+template <class T>
+[[gnu::noinline]] void copy_run(std::int64_t count, const T* x, std::int64_t x_step, T* y, std::int64_t y_step) {
+  if (x_step == 1 && y_step == 1)
+    std::copy_n(x, count, y);
+  else
+    for (std::int64_t i = 0; i < count; ++i) y[i * y_step] = x[i * x_step];
+}
+
+/// The elements x[i step] of a run: where they stand if that is side by side, else gathered in `room`.
+template <class T>
+const T* gathered(std::int64_t count, const T* x, std::int64_t step, T* room) {
+  if (step == 1) return x;
+  copy_run(count, x, step, room, 1);
+  return room;
+}
 
 /// row(r) over all rows, several short ones to a block.
 template <class F>
@@ -80,16 +112,9 @@ struct CpuElementwise {
   static void copy(queue<Cpu>& queue, const Shape& sizes, const Shape& x_strides, const T* x, const Shape& y_strides,
                    T* y) {
     const StridedPair pair(sizes, x_strides, y_strides);
-    const std::int64_t columns = pair.sizes.back(), x_step = pair.a.back(), y_step = pair.b.back();
-    over_rows(queue, pair.rows(), columns, [&](std::int64_t row) {
-      std::int64_t x_offset, y_offset;
-      pair.offsets(row, x_offset, y_offset);
-      const T* from = x + x_offset;
-      T* to = y + y_offset;
-      if (x_step == 1 && y_step == 1)
-        independently(0, columns, [=](std::int64_t i) { to[i] = from[i]; });
-      else
-        for (std::int64_t i = 0; i < columns; ++i) to[i * y_step] = from[i * x_step];
+    const std::int64_t x_step = pair.a.back(), y_step = pair.b.back();
+    over_runs(queue, pair, [=](std::int64_t, std::int64_t count, std::int64_t x_offset, std::int64_t y_offset) {
+      copy_run(count, x + x_offset, x_step, y + y_offset, y_step);
     });
   }
 
@@ -144,25 +169,15 @@ struct CpuElementwise {
                      const Shape& b_strides, const T* b, T* y) {
     using A = accumulator_t<T>;
     const StridedPair pair(sizes, a_strides, b_strides);
-    const std::int64_t columns = pair.sizes.back(), a_step = pair.a.back(), b_step = pair.b.back();
-    const auto one = [f](T left, T right) {
-      return static_cast<T>(f.forward(static_cast<A>(left), static_cast<A>(right)));
-    };
-    if (pair.sizes.rank() == 1 && a_step == 1 && b_step == 1) {
-      over_blocks(queue, columns, [=](std::int64_t begin, std::int64_t end) {
-        independently(begin, end, [=](std::int64_t i) { y[i] = one(a[i], b[i]); });
+    const std::int64_t a_step = pair.a.back(), b_step = pair.b.back();
+    over_runs(queue, pair, [=](std::int64_t begin, std::int64_t count, std::int64_t a_offset, std::int64_t b_offset) {
+      T a_room[run_length], b_room[run_length];
+      const T *left = gathered(count, a + a_offset, a_step, a_room),
+              *right = gathered(count, b + b_offset, b_step, b_room);
+      T* to = y + begin;
+      independently(0, count, [=](std::int64_t i) {
+        to[i] = static_cast<T>(f.forward(static_cast<A>(left[i]), static_cast<A>(right[i])));
       });
-      return;
-    }
-    over_rows(queue, pair.rows(), columns, [&](std::int64_t row) {
-      std::int64_t a_offset, b_offset;
-      pair.offsets(row, a_offset, b_offset);
-      const T *left = a + a_offset, *right = b + b_offset;
-      T* to = y + row * columns;
-      if (a_step == 1 && b_step == 1)
-        independently(0, columns, [=](std::int64_t i) { to[i] = one(left[i], right[i]); });
-      else
-        for (std::int64_t i = 0; i < columns; ++i) to[i] = one(left[i * a_step], right[i * b_step]);
     });
   }
 };

@@ -20,6 +20,9 @@ template <class F>
 
 inline constexpr int lane_count = 16;
 
+/// n elements and as many more as fill up the last round of lanes.
+constexpr std::int64_t whole_rounds(std::int64_t n) { return (n + lane_count - 1) / lane_count * lane_count; }
+
 /// A copy of fewer elements than lanes; the others are zeros.
 template <class X>
 struct LaneCopy {
@@ -51,15 +54,17 @@ template <class Y, class F, class... X>
   }
 }
 
-/// combine(lane, f(i)) over i in [0, n), lanes started with `first`, then combined pairwise.
-template <class A, class Combine, class F>
+/// combine(lane, f(i)) over i in [0, n), lanes started with `first`, then combined pairwise. Where n is known to be a
+/// number of whole rounds of lanes, f is compiled once.
+template <bool WholeRounds = false, class A, class Combine, class F>
 inline A reduce_lanes(std::int64_t n, A first, Combine combine, F f) {
   A lane[lane_count];
   for (int l = 0; l < lane_count; ++l) lane[l] = first;
   const std::int64_t whole = n - n % lane_count;
   for (std::int64_t i = 0; i < whole; i += lane_count)
     for (int l = 0; l < lane_count; ++l) lane[l] = combine(lane[l], f(i + l));
-  for (std::int64_t i = whole; i < n; ++i) lane[i - whole] = combine(lane[i - whole], f(i));
+  if constexpr (!WholeRounds)
+    for (std::int64_t i = whole; i < n; ++i) lane[i - whole] = combine(lane[i - whole], f(i));
   static_assert(lane_count == 16);  // in steps rather than a loop of loops, which takes g++ longer
   for (int l = 0; l < 8; ++l) lane[l] = combine(lane[l], lane[l + 8]);
   for (int l = 0; l < 4; ++l) lane[l] = combine(lane[l], lane[l + 4]);
@@ -69,21 +74,22 @@ inline A reduce_lanes(std::int64_t n, A first, Combine combine, F f) {
 
 /// The sum of f(i) over i in [0, n). A long sum is one of short ones: in one go, float loses a digit with every
 /// hundredfold more terms.
-template <class A, class F>
+template <class A, bool WholeRounds = false, class F>
 inline A lane_sum(std::int64_t n, F f) {
   constexpr std::int64_t together = 4096;
   A total = 0;
   for (std::int64_t begin = 0; begin < n; begin += together)
-    total += reduce_lanes(
+    total += reduce_lanes<WholeRounds>(
         n - begin < together ? n - begin : together, A(0), [](A a, A b) { return a + b; },
         [=](std::int64_t i) { return f(begin + i); });
   return total;
 }
 
 /// The largest of `lowest` and f(i) over i in [0, n), NaNs left out.
-template <class A, class F>
+template <class A, bool WholeRounds = false, class F>
 inline A lane_max(std::int64_t n, A lowest, F f) {
-  return reduce_lanes(n, lowest, [](A a, A b) { return b > a ? b : a; }, f);
+  return reduce_lanes<WholeRounds>(
+      n, lowest, [](A a, A b) { return b > a ? b : a; }, f);
 }
 
 }  // namespace plinth::cpu
