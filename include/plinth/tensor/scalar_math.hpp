@@ -43,32 +43,47 @@ PLINTH_HD inline float power_of_two(std::int32_t n) {
   return float_of((static_cast<std::uint32_t>(n) + 127u) << 23);
 }
 
-/// exp(x + rest) for |rest| at most 1. x = n ln 2 + r with |r| <= ln 2 / 2, ln 2 in two parts of which the first has
-/// nine bits (Cody & Waite 1980); 2^n is applied in two halves, so that results down to the smallest subnormal and up
-/// to infinity come out right. Adding 1.5 * 2^23 rounds to an integer that stands in the last bits.
+/// e^(x + rest) = 2^n (1 + p): x = n ln 2 + r with |r| <= ln 2 / 2, and p = e^(r + rest) - 1. |rest| is at most 1. ln 2
+/// is in two parts of which the first has nine bits (Cody & Waite 1980).
+struct ReducedExp {
+  static constexpr float shift = 0x1.8p23f;  // adding it rounds to an integer, which then stands in the last bits
+  float shifted, p;
+
+  PLINTH_HD ReducedExp(float x, float rest, float offset) : shifted(x * 0x1.715476p0f + (shift + offset)) {
+    const float whole = shifted - (shift + offset);
+    const float r = (x - whole * 0.693359375f) + (whole * 2.12194440e-4f + rest);
+    p = 1.38144673e-3f;
+    p = p * r + 8.36878042e-3f;
+    p = p * r + 4.16683942e-2f;
+    p = p * r + 1.66665201e-1f;
+    p = p * r + 4.99999934e-1f;
+    p = p * (r * r) + r;
+  }
+};
+
+/// exp(x + rest) for |rest| at most 1. 2^n is applied in two halves, so that results down to the smallest subnormal and
+/// up to infinity come out right.
 PLINTH_HD inline float exp(float x, float rest) {
-  constexpr float shift = 0x1.8p23f;
   x = select(x < -104.0f, -104.0f, x);
   x = select(x > 89.0f, 89.0f, x);
-  const float shifted = x * 0x1.715476p0f + shift;
-  const auto n = static_cast<std::int32_t>(bits_of(shifted) - bits_of(shift));
-  const float whole = static_cast<float>(n);
-  const float r = (x - whole * 0.693359375f) + (whole * 2.12194440e-4f + rest);
-  float p = 1.38144673e-3f;
-  p = p * r + 8.36878042e-3f;
-  p = p * r + 4.16683942e-2f;
-  p = p * r + 1.66665201e-1f;
-  p = p * r + 4.99999934e-1f;
-  p = p * (r * r) + r;
+  const ReducedExp reduced(x, rest, 0.0f);
+  const auto n = static_cast<std::int32_t>(bits_of(reduced.shifted) - bits_of(ReducedExp::shift));
   const std::int32_t half = n >> 1;
-  return (p * power_of_two(half) + power_of_two(half)) * power_of_two(n - half);
+  return (reduced.p * power_of_two(half) + power_of_two(half)) * power_of_two(n - half);
+}
+
+/// exp(x + rest) for x up to 88 and |rest| at most 1; zero below the normal numbers.
+PLINTH_HD inline float exp_negative(float x, float rest) {
+  const ReducedExp reduced(select(x < -88.0f, -88.0f, x), rest, 127.0f);
+  const float power = float_of(bits_of(reduced.shifted) << 23);  // n + 127 is its exponent
+  return reduced.p * power + power;
 }
 
 /// exp(-t^2 / 2) for t >= 0. The square is split so that its rounding does not reach the exponent.
 PLINTH_HD inline float gaussian(float t) {
   t = select(t > 15.0f, 15.0f, t);
   const float head = float_of(bits_of(t) & 0xfffff000u);
-  return exp(-0.5f * head * head, -0.5f * (t - head) * (t + head));
+  return exp_negative(-0.5f * head * head, -0.5f * (t - head) * (t + head));
 }
 
 /// P(X > t) of the standard normal distribution, t >= 0: exp(-t^2 / 2) times a rational minimax fit on [0, 15] with
@@ -100,6 +115,15 @@ PLINTH_HD inline T exp(T x) {
     return detail::exp(x, 0.0f);
 }
 
+/// e^x for x up to 88, in half the instructions. Float: relative error below 1.2e-7 down to -87.3; zero below -87.7.
+template <Floating T>
+PLINTH_HD inline T exp_negative(T x) {
+  if constexpr (std::same_as<T, double>)
+    return std::exp(x);
+  else
+    return detail::exp_negative(x, 0.0f);
+}
+
 /// Natural logarithm, the standard library's.
 template <Floating T>
 PLINTH_HD inline T log(T x) {
@@ -118,7 +142,7 @@ PLINTH_HD inline T tanh(T x) {
     p = p * s - 5.37239890e-2f;
     p = p * s + 1.33313831e-1f;
     p = p * s - 3.33332879e-1f;
-    const float z = detail::exp(-2.0f * t, 0.0f);
+    const float z = detail::exp_negative(-2.0f * t, 0.0f);
     return detail::with_sign(detail::select(t < 0.625f, t + t * (s * p), (1.0f - z) / (1.0f + z)), x);
   }
 }
@@ -170,7 +194,7 @@ PLINTH_HD inline T sigmoid(T x) {
     const double z = std::exp(-std::fabs(x));
     return (x < 0 ? z : 1.0) / (1.0 + z);
   } else {
-    const float z = detail::exp(-detail::magnitude(x), 0.0f);
+    const float z = detail::exp_negative(-detail::magnitude(x), 0.0f);
     return detail::select(x < 0.0f, z, 1.0f) / (1.0f + z);
   }
 }

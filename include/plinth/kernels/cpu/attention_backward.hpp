@@ -31,7 +31,7 @@ struct ProbabilitiesAgain {
       A *p = scores + r * score_row, *dp = dprobabilities + r * score_row;
       const A shift = log_sum_exp[r], mean = delta[r];
       independently(0, columns / lane_count * lane_count, [=](std::int64_t j) {
-        p[j] = math::exp(p[j] - shift);
+        p[j] = math::exp_negative(p[j] - shift);
         dp[j] = p[j] * (dp[j] - mean);
       });
       for (std::int64_t j = visible.first(r, columns) - 1; j >= 0; --j) p[j] = dp[j] = A(0);

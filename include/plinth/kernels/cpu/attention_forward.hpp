@@ -41,12 +41,12 @@ struct RunningSoftmax {
               now = std::max(before, lane_max<A, true>(columns, lowest, [=](std::int64_t j) { return s[j]; }));
       const A shift = now == lowest ? A(0) : now;
       if (now > before && before > lowest) {
-        const A factor = math::exp(before - now);
+        const A factor = math::exp_negative(before - now);
         sum[r] *= factor;
         for (std::int64_t d = 0; d < output_columns; ++d) output[r * output_row + d] *= factor;
       }
       top[r] = now;
-      sum[r] += lane_sum<A, true>(columns, [=](std::int64_t j) { return s[j] = math::exp(s[j] - shift); });
+      sum[r] += lane_sum<A, true>(columns, [=](std::int64_t j) { return s[j] = math::exp_negative(s[j] - shift); });
     }
   }
 };

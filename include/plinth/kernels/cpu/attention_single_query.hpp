@@ -39,7 +39,7 @@ struct SingleQuery {
     for (std::int64_t j = keys; j < filled; ++j) s[j] = lowest;
     const A top = lane_max<A, true>(filled, lowest, [=](std::int64_t j) { return s[j]; });
     const A shift = top == lowest ? A(0) : top;
-    const A sum = lane_sum<A, true>(filled, [=](std::int64_t j) { return s[j] = math::exp(s[j] - shift); });
+    const A sum = lane_sum<A, true>(filled, [=](std::int64_t j) { return s[j] = math::exp_negative(s[j] - shift); });
     for (std::int64_t d = 0; d < head_size; ++d) y[d] = A(0);
     for (std::int64_t j = 0; j < keys; ++j) {
       const T* const v = value + j * value_time;

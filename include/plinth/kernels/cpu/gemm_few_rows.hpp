@@ -8,14 +8,16 @@
 #include <cstdint>
 
 #include <plinth/kernels/cpu/gemm_blocks.hpp>
+#include <plinth/kernels/cpu/gemm_pack.hpp>
 #include <plinth/kernels/cpu/lanes.hpp>
 
 namespace plinth::cpu {
 
-/// result[i][j] (+)= the sum over k of a[i][k] b[j][k]
+/// result[i][j] (+)= the sum over k of a[i][k] b[j][k], in the order of lane_sum.
 template <class T>
 struct SumsOfProducts {
   using A = accumulator_t<T>;
+  static constexpr int together = 4;  // columns: memory yields more when several are read side by side
   const T *a, *b;
   std::int64_t a_row, b_column, rows, columns, steps;
   A* result;
@@ -24,14 +26,51 @@ struct SumsOfProducts {
 
   template <InstructionSet Set>
   [[gnu::always_inline]] inline void run() const {
-    for (std::int64_t j = 0; j < columns; ++j)
+    for (std::int64_t j = 0; j < columns; j += together) {
+      const std::int64_t count = std::min<std::int64_t>(together, columns - j);
+      const T* y[together];
+      for (int c = 0; c < together; ++c) y[c] = b + (j + std::min<std::int64_t>(c, count - 1)) * b_column;
       for (std::int64_t i = 0; i < rows; ++i) {
-        const T *x = a + i * a_row, *y = b + j * b_column;
-        A& to = result[i * result_row + j];
-        const A sum =
-            lane_sum<A>(steps, [=](std::int64_t k) { return static_cast<A>(x[k]) * static_cast<A>(y[k]); });
-        to = accumulate ? to + sum : sum;
+        A sum[together] = {}, *to = result + i * result_row + j;
+        for (std::int64_t k = 0; k < steps; k += terms_together)
+          add<Set>(a + i * a_row, y, k, std::min(k + terms_together, steps), sum);
+        for (int c = 0; c < count; ++c) to[c] = accumulate ? to[c] + sum[c] : sum[c];
       }
+    }
+  }
+
+ private:
+  /// sum[c] += the sum over k in [begin, end) of x[k] y[c][k]
+  template <InstructionSet Set>
+  [[gnu::always_inline]] static inline void add(const T* x, const T* const* y, std::int64_t begin, std::int64_t end,
+                                                A* sum) {
+    constexpr int lanes = GemmTile<Set>::bytes / static_cast<int>(sizeof(A)), parts = lane_count / lanes;
+    using V = LaneVector<A, lanes>;
+    V total[together][parts] = {};
+    const auto add_round = [&](const T* left, const auto& right) __attribute__((always_inline)) {
+#pragma GCC unroll 8
+      for (int part = 0; part < parts; ++part) {
+        V one, other;
+        load_lanes<lanes, A>(left + part * lanes, one);
+#pragma GCC unroll 8
+        for (int c = 0; c < together; ++c) {
+          load_lanes<lanes, A>(right(c) + part * lanes, other);
+          total[c][part] += one * other;
+        }
+      }
+    };
+    std::int64_t k = begin;
+    for (; end - k >= lane_count; k += lane_count) add_round(x + k, [=](int c) { return y[c] + k; });
+    if (k < end) {
+      LaneCopy<T> left, right[together];
+      for (int c = 0; c < together; ++c) right[c].filled(y[c] + k, end - k);
+      add_round(left.filled(x + k, end - k), [&](int c) { return right[c].value; });
+    }
+    for (int c = 0; c < together; ++c) {
+      A lane[lane_count];
+      __builtin_memcpy(lane, total[c], sizeof lane);
+      sum[c] += combine_lanes(lane, [](A one, A other) { return one + other; });
+    }
   }
 };
 
@@ -45,9 +84,7 @@ class FewRowsGemm {
   static constexpr std::int64_t least_shared_work = 512 * 1024;  // multiply-adds, some tens of microseconds
 
  public:
-  static bool takes(const GemmShape& s) {
-    return s.batch == 1 && s.M <= most_rows && s.a.column == 1 && s.b.row == 1;
-  }
+  static bool takes(const GemmShape& s) { return s.batch == 1 && s.M <= most_rows && s.a.column == 1 && s.b.row == 1; }
 
   static void run(queue<Cpu>& queue, InstructionSet set, const GemmProblem<T>& problem) {
     const GemmShape& s = problem.shape;

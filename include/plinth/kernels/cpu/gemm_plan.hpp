@@ -44,9 +44,10 @@ struct GemmPlan {
     cut_k(s, in);
     const std::int64_t a_bytes = row_panels * row_panel_bytes(in), units = s.batch * panels;
     own_b = a_bytes <= own_b_a_bytes && (!shared_b || s.batch == 1) && (units >= 4 * in.threads || in.threads == 1);
-    direct_a =
-        in.in_place && panels <= most_direct_panels &&
-        ((s.a.column == 1 && s.a.row * in.size % page != 0) || (s.a.row == 1 && s.a.column * in.size % page != 0));
+    const bool rows_dense = s.a.column == 1 && s.a.row * in.size % page != 0;
+    const bool columns_dense =
+        s.a.row == 1 && s.a.column * in.size % (page / 2) != 0 && s.M * s.K * in.size <= direct_columns_bytes;
+    direct_a = in.in_place && panels <= most_direct_panels && (rows_dense || columns_dense);
 
     const std::int64_t panel = in.tile.columns * std::min(k, all_k);
     const std::int64_t panel_bytes = std::max<std::int64_t>(1, panel * in.size);
@@ -79,11 +80,12 @@ struct GemmPlan {
   static constexpr std::int64_t own_b_a_bytes = 1024 * 1024;  // all of A in an L2 cache
   static constexpr std::int64_t own_b_bytes = 32 * 1024;      // most of an L1 cache
   static constexpr std::int64_t side_by_side = 4;             // panels, where a row of B is contiguous: read at once
-  static constexpr std::int64_t packed_b_bytes = 4 * 1024 * 1024;  // a share of the L3 cache
-  static constexpr std::int64_t sum_bytes = 8 * 1024 * 1024;       // another one
-  static constexpr std::int64_t tiles_in_cache = 8;                // of C with where they go, in the L1 cache
-  static constexpr std::int64_t most_direct_panels = 16;           // up to here packing A costs more than it saves
-  static constexpr std::int64_t page = 4096;  // rows this far apart meet in one set of the L1 cache
+  static constexpr std::int64_t packed_b_bytes = 4 * 1024 * 1024;    // a share of the L3 cache
+  static constexpr std::int64_t sum_bytes = 8 * 1024 * 1024;         // another one
+  static constexpr std::int64_t tiles_in_cache = 8;                  // of C with where they go, in the L1 cache
+  static constexpr std::int64_t most_direct_panels = 16;             // up to here packing A costs more than it saves
+  static constexpr std::int64_t direct_columns_bytes = 1024 * 1024;  // of A, which each panel of B reads again
+  static constexpr std::int64_t page = 4096;  // elements this far apart meet in one set of the L1 cache
 
   void cut_k(const GemmShape& s, const PlanInput& in) {
     all_k = divide_up(s.K, in.terms);

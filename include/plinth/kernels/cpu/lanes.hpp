@@ -54,6 +54,15 @@ template <class Y, class F, class... X>
   }
 }
 
+/// The lanes combined pairwise.
+template <class A, class Combine>
+inline A combine_lanes(A (&lane)[lane_count], Combine combine) {
+  static_assert(lane_count == 16);  // in steps rather than a loop of loops, which takes g++ longer
+  for (int l = 0; l < 8; ++l) lane[l] = combine(lane[l], lane[l + 8]);
+  for (int l = 0; l < 4; ++l) lane[l] = combine(lane[l], lane[l + 4]);
+  return combine(combine(lane[0], lane[2]), combine(lane[1], lane[3]));
+}
+
 /// combine(lane, f(i)) over i in [0, n), lanes started with `first`, then combined pairwise. Where n is known to be a
 /// number of whole rounds of lanes, f is compiled once.
 template <bool WholeRounds = false, class A, class Combine, class F>
@@ -65,22 +74,19 @@ inline A reduce_lanes(std::int64_t n, A first, Combine combine, F f) {
     for (int l = 0; l < lane_count; ++l) lane[l] = combine(lane[l], f(i + l));
   if constexpr (!WholeRounds)
     for (std::int64_t i = whole; i < n; ++i) lane[i - whole] = combine(lane[i - whole], f(i));
-  static_assert(lane_count == 16);  // in steps rather than a loop of loops, which takes g++ longer
-  for (int l = 0; l < 8; ++l) lane[l] = combine(lane[l], lane[l + 8]);
-  for (int l = 0; l < 4; ++l) lane[l] = combine(lane[l], lane[l + 4]);
-  lane[0] = combine(combine(lane[0], lane[2]), combine(lane[1], lane[3]));
-  return lane[0];
+  return combine_lanes(lane, combine);
 }
 
-/// The sum of f(i) over i in [0, n). A long sum is one of short ones: in one go, float loses a digit with every
-/// hundredfold more terms.
+/// Terms of a long sum that are summed in one go: in more, float loses a digit with every hundredfold more terms.
+inline constexpr std::int64_t terms_together = 4096;
+
+/// The sum of f(i) over i in [0, n). A long sum is one of short ones.
 template <class A, bool WholeRounds = false, class F>
 inline A lane_sum(std::int64_t n, F f) {
-  constexpr std::int64_t together = 4096;
   A total = 0;
-  for (std::int64_t begin = 0; begin < n; begin += together)
+  for (std::int64_t begin = 0; begin < n; begin += terms_together)
     total += reduce_lanes<WholeRounds>(
-        n - begin < together ? n - begin : together, A(0), [](A a, A b) { return a + b; },
+        n - begin < terms_together ? n - begin : terms_together, A(0), [](A a, A b) { return a + b; },
         [=](std::int64_t i) { return f(begin + i); });
   return total;
 }

@@ -22,9 +22,12 @@ struct CpuSoftmax {
       T* to = y + r * columns;
       const A top = row_max<A>(row, columns);
       const A shift = top == -std::numeric_limits<A>::infinity() ? A(0) : top;
-      const A sum = lane_sum<A>(columns, [=](std::int64_t i) { return math::exp(static_cast<A>(row[i]) - shift); });
+      const A sum =
+          lane_sum<A>(columns, [=](std::int64_t i) { return math::exp_negative(static_cast<A>(row[i]) - shift); });
       const A inverse = sum == A(0) ? A(0) : A(1) / sum;
-      const auto one = [=](T value) { return static_cast<T>(math::exp(static_cast<A>(value) - shift) * inverse); };
+      const auto one = [=](T value) {
+        return static_cast<T>(math::exp_negative(static_cast<A>(value) - shift) * inverse);
+      };
       map_lanes(columns, to, one, row);
     });
   }
@@ -53,7 +56,8 @@ struct CpuSoftmax {
     over_rows(queue, rows, columns, [=](std::int64_t r) {
       const T* row = logits + r * columns;
       const A top = row_max<A>(row, columns);
-      const A sum = lane_sum<A>(columns, [=](std::int64_t i) { return math::exp(static_cast<A>(row[i]) - top); });
+      const A sum =
+          lane_sum<A>(columns, [=](std::int64_t i) { return math::exp_negative(static_cast<A>(row[i]) - top); });
       log_sum_exp[r] = top + std::log(sum);
       if (targets[r] < 0) return;
       double wanted = (1 - smoothing) * static_cast<double>(row[targets[r]]);
@@ -91,7 +95,7 @@ struct CpuSoftmax {
         for (std::int64_t i = 0; i < columns; ++i) to[i] = static_cast<T>(A(0));
         return;
       }
-      const auto excess = [=](T logit) { return math::exp(static_cast<A>(logit) - shift) - of_each; };
+      const auto excess = [=](T logit) { return math::exp_negative(static_cast<A>(logit) - shift) - of_each; };
       // The target's share is taken off before rounding to T: of a target that is almost sure nothing would be left.
       const T at_target = static_cast<T>(weight * (excess(row[targets[r]]) - of_target));
       map_lanes(columns, to, [=](T logit) { return static_cast<T>(weight * excess(logit)); }, row);
