@@ -70,24 +70,28 @@ double peak(int threads) {
   return static_cast<double>(threads * 2 * chains * lanes * (pairs ? 2 : 1) * rounds) / (now() - start);
 }
 
-/// The sum of floats [begin, end), to read them.
+/// The sum of `count` floats, to read them: in four streams side by side, of which memory yields more than of one.
 struct ReadJob {
-  const float *begin, *end;
+  const float* x;
+  std::int64_t count;
   float* sum;
 
   template <plinth::InstructionSet Set>
   [[gnu::always_inline]] inline void run() const {
-    constexpr int bytes = plinth::cpu::GemmTile<Set>::bytes, lanes = bytes / 4, chains = 8;
+    constexpr int bytes = plinth::cpu::GemmTile<Set>::bytes, lanes = bytes / 4, streams = 4, vectors = 2;
     using V = typename plinth::cpu::Vector<float, bytes>::type;
-    V sums[chains] = {};
-    for (const float* x = begin; end - x >= chains * lanes; x += chains * lanes)
-      for (int i = 0; i < chains; ++i) {
-        V next;
-        __builtin_memcpy(&next, x + i * lanes, sizeof next);
-        sums[i] += next;
-      }
-    for (const V& one : sums)
-      for (int i = 0; i < lanes; ++i) *sum += one[i];
+    V sums[streams][vectors] = {};
+    const std::int64_t part = count / streams;
+    for (std::int64_t i = 0; i + vectors * lanes <= part; i += vectors * lanes)
+      for (int stream = 0; stream < streams; ++stream)
+        for (int v = 0; v < vectors; ++v) {
+          V next;
+          __builtin_memcpy(&next, x + stream * part + i + v * lanes, sizeof next);
+          sums[stream][v] += next;
+        }
+    for (const auto& stream : sums)
+      for (const V& one : stream)
+        for (int i = 0; i < lanes; ++i) *sum += one[i];
   }
 };
 
@@ -96,8 +100,8 @@ inline double read_rate(const float* x, std::int64_t count, int threads) {
   std::vector<float> sums(static_cast<std::size_t>(threads) * 16);
   const double start = now();
   plinth::queue<plinth::Cpu>::current().each_thread(threads, [&](int thread, std::int64_t, std::int64_t) {
-    plinth::run_job(plinth::instruction_set(), ReadJob{x + count * thread / threads, x + count * (thread + 1) / threads,
-                                                       sums.data() + thread * 16});
+    const std::int64_t begin = count * thread / threads, end = count * (thread + 1) / threads;
+    plinth::run_job(plinth::instruction_set(), ReadJob{x + begin, end - begin, sums.data() + thread * 16});
   });
   return static_cast<double>(count) * sizeof(float) / (now() - start);
 }

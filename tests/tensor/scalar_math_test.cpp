@@ -57,6 +57,20 @@ TEST_CASE("exp in float") {
   CHECK(std::isnan(f(not_a_number)));
 }
 
+TEST_CASE("exp of negative numbers in float") {
+  const auto f = [](float x) { return math::exp_negative(x); };
+  const auto reference = [](double x) { return std::exp(x); };
+  CHECK(errors(f, reference, -1.0, 1.0).relative < 1.0e-7);
+  CHECK(errors(f, reference, -87.3, 87.9).relative < 1.2e-7);
+  CHECK(errors(f, reference, -120.0, -87.3).absolute < 1.2e-38);
+  CHECK(f(0.0f) == 1.0f);
+  CHECK(f(-0.0f) == 1.0f);
+  CHECK(f(-87.8f) == 0.0f);
+  CHECK(f(-infinity) == 0.0f);
+  CHECK(f(-3e38f) == 0.0f);
+  CHECK(std::isnan(f(not_a_number)));
+}
+
 TEST_CASE("tanh in float") {
   const auto f = [](float x) { return math::tanh(x); };
   const auto reference = [](double x) { return std::tanh(x); };

@@ -44,6 +44,8 @@ const std::vector<Layout> layouts = {
     {{2, 2, 2, 2, 2, 3}, {48, 24, 12, 6, 3, 1}, {1, 2, 4, 8, 16, 32}},
     {{130, 129}, {1, 130}, {129, 1}},
     {{3, 9001}, {9001, 1}, {0, 1}},
+    {{3, 9001}, {1, 0}, {18002, 2}},
+    {{9001, 3}, {1, 9001}, {0, -1}},
 };
 
 /// Memory that a layout reaches into, and where its first element lies.
