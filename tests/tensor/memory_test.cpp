@@ -27,7 +27,7 @@ struct SmallMachine {
     ++blocks;
     return ::operator new(bytes, std::align_val_t(64), std::nothrow);
   }
-  static void release(void* block, std::size_t) {
+  static void release(void* block) {
     ++left;
     --blocks;
     ::operator delete(block, std::align_val_t(64));

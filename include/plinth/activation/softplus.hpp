@@ -15,7 +15,7 @@ struct Softplus {
   /// y = max(x, 0) + ln(1 + e^-|x|)
   template <class T>
   PLINTH_HD static T forward(T x) {
-    return (x > T(0) ? x : T(0)) + std::log1p(math::exp(x > T(0) ? -x : x));
+    return (x > T(0) ? x : T(0)) + std::log1p(math::exp_negative(x > T(0) ? -x : x));
   }
   /// dx = dy sigma(x)
   template <class T>

@@ -28,7 +28,7 @@ struct NoMemory {
     static std::uintptr_t next = 64;
     return reinterpret_cast<void*>(std::exchange(next, next + bytes));
   }
-  static void release(void*, std::size_t) {}
+  static void release(void*) {}
 };
 
 }  // namespace detail

@@ -81,7 +81,7 @@ class Pool {
       kept_ += size;
       if (kept_ > most_) release_kept();
     } catch (...) {
-      Source::release(block, size);
+      Source::release(block);
     }
   }
 
@@ -115,7 +115,7 @@ class Pool {
   }
   void release_kept() {
     for (auto& [size, blocks] : free_)
-      for (void* block : blocks) Source::release(block, size);
+      for (void* block : blocks) Source::release(block);
     free_.clear();
     kept_ = 0;
   }
@@ -130,21 +130,23 @@ class Pool {
 
 struct MainMemory {
   static constexpr const char* name = "cpu memory";
-
-  /// Large blocks lie on pages of 2 MiB where the system has them: the processor looks up fewer addresses then.
+  static constexpr std::align_val_t line{64};
   static void* allocate(std::size_t bytes) {
-    void* const block = ::operator new(bytes, alignment(bytes), std::nothrow);
-#ifdef __linux__
-    if (block && bytes >= large_page) ::madvise(block, bytes / large_page * large_page, MADV_HUGEPAGE);
-#endif
+    void* const block = ::operator new(bytes, line, std::nothrow);
+    if (block) ask_for_large_pages(static_cast<std::byte*>(block), bytes);
     return block;
   }
-  static void release(void* block, std::size_t bytes) { ::operator delete(block, alignment(bytes)); }
+  static void release(void* block) { ::operator delete(block, line); }
 
  private:
-  static constexpr std::size_t line = 64, large_page = std::size_t{1} << 21;
-
-  static std::align_val_t alignment(std::size_t bytes) { return std::align_val_t(bytes < large_page ? line : large_page); }
+  /// Pages of 2 MiB, where the system has them, are there sooner when first written, and cost fewer look-ups later.
+  static void ask_for_large_pages([[maybe_unused]] std::byte* block, [[maybe_unused]] std::size_t bytes) {
+#ifdef __linux__
+    constexpr std::size_t page = std::size_t{1} << 21;
+    const std::size_t before = (page - reinterpret_cast<std::uintptr_t>(block) % page) % page;
+    if (bytes >= before + page) ::madvise(block + before, (bytes - before) / page * page, MADV_HUGEPAGE);
+#endif
+  }
 };
 
 }  // namespace detail

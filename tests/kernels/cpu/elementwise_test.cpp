@@ -44,6 +44,7 @@ const std::vector<Layout> layouts = {
     {{2, 2, 2, 2, 2, 3}, {48, 24, 12, 6, 3, 1}, {1, 2, 4, 8, 16, 32}},
     {{130, 129}, {1, 130}, {129, 1}},
     {{3, 9001}, {9001, 1}, {0, 1}},
+    {{3, 9001}, {9001, 1}, {18002, 2}},
     {{3, 9001}, {1, 0}, {18002, 2}},
     {{9001, 3}, {1, 9001}, {0, -1}},
 };
@@ -95,6 +96,19 @@ TEST_CASE("binary kernels follow any strides") {
     CHECK(numbers::distance(binary<Cpu, float>(layout), binary<Plain, float>(layout)) < 1e-7);
     CHECK(numbers::distance(binary<Cpu, double>(layout), binary<Plain, double>(layout)) < 1e-15);
     CHECK(numbers::distance(binary<Cpu, half>(layout), binary<Plain, half>(layout)) < 1e-3);
+  }
+}
+
+TEST_CASE("binary kernels write over their first operand") {
+  for (const Layout& layout : layouts) {
+    if (layout.a != contiguous_strides(layout.sizes)) continue;
+    INFO("sizes " << layout.sizes << ", strides of b " << layout.b);
+    const Reach reach(layout.sizes, layout.b);
+    auto y = numbers::normal<float>(element_count(layout.sizes), 1);
+    const auto b = numbers::normal<float>(reach.all, 2);
+    kernels<Cpu>::binary(queue<Cpu>::current(), layout.sizes, Weighted{}, layout.a, y.data(), layout.b,
+                         b.data() + reach.before, y.data());
+    CHECK(numbers::distance(y, binary<Plain, float>(layout)) < 1e-7);
   }
 }
 

@@ -72,7 +72,15 @@ TEMPLATE_TEST_CASE("gemm keeps every step of a long K", "", float, double, bfloa
       }
 }
 
+TEMPLATE_TEST_CASE("few rows with a K of several sums", "", float, double, bfloat16, half) {
+  for (const std::int64_t K : {4096, 4097, 8200})
+    for (const std::int64_t N : {1, 2, 3, 4, 5, 37})
+      for (const std::int64_t M : {1, 2}) check<TestType>(product("NT", 1, M, N, K), N == 5);
+}
+
 TEST_CASE("gemm of large and of conflicting strides equals the definition") {
+  check<float>(product("TN", 1, 512, 70, 530), false);
+  check<float>(product("TN", 1, 768, 40, 400), true);
   check<float>(product("NT", 1, 530, 70, 1024), false);
   check<float>(product("TN", 1, 1024, 40, 60), true);
   check<float>(product("NN", 1, 20, 3000, 770), true);

@@ -30,7 +30,7 @@ struct ProbabilitiesAgain {
     for (std::int64_t r = 0; r < rows; ++r) {
       A *p = scores + r * score_row, *dp = dprobabilities + r * score_row;
       const A shift = log_sum_exp[r], mean = delta[r];
-      independently(0, columns / lane_count * lane_count, [=](std::int64_t j) {
+      independently(0, whole_rounds(columns), [=](std::int64_t j) {  // that they are whole is news to the compiler
         p[j] = math::exp_negative(p[j] - shift);
         dp[j] = p[j] * (dp[j] - mean);
       });

@@ -10,6 +10,7 @@
 #include <plinth/kernels/cpu/gemm_pack.hpp>
 #include <plinth/kernels/cpu/gemm_plan.hpp>
 #include <plinth/kernels/cpu/gemm_tile.hpp>
+#include <plinth/kernels/cpu/lanes.hpp>
 #include <plinth/tensor/element.hpp>
 
 namespace plinth::cpu {
@@ -17,7 +18,8 @@ namespace plinth::cpu {
 /// Sizes of the blocks over A for an instruction set.
 template <class A>
 struct AttentionBlocks {
-  static constexpr std::int64_t keys = 224;  // a whole number of every set's tiles, both as rows and as columns
+  static constexpr std::int64_t keys = 224;  // whole tiles of every set, both as rows and as columns
+  static_assert(keys % lane_count == 0);     // a row of scores is worked on in whole rounds of lanes
 
   TileSize tile;
   std::int64_t lanes, queries, head_size;  // queries of a block; head size up to whole vectors

@@ -23,7 +23,7 @@ struct SingleQuery {
   A scale;
   T* output;
   A* log_sum_exp;        // or null
-  A *scores, *gathered;  // room for `keys` and `head_size` elements
+  A *scores, *gathered;  // room for whole_rounds(keys) and head_size elements
 
   template <InstructionSet Set>
   [[gnu::always_inline]] inline void run() const {

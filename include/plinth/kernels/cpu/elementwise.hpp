@@ -44,17 +44,44 @@ struct StridedPair {
     }
     if (sizes.rank() == 0) sizes = {1}, a = {1}, b = {1};
   }
+};
 
-  /// Offsets of both operands at element `i` in row order.
-  [[gnu::noinline]] void offsets(std::int64_t i, std::int64_t& a_offset, std::int64_t& b_offset) const {
-    a_offset = b_offset = 0;
-    for (int axis = sizes.rank() - 1; axis >= 0; --axis) {
-      const std::int64_t index = i % sizes[axis];
-      i /= sizes[axis];
-      a_offset += index * a[axis];
-      b_offset += index * b[axis];
+/// A place in the row order of a StridedPair.
+class StridedCursor {
+ public:
+  /// At element i.
+  StridedCursor(const StridedPair& pair, std::int64_t i) : pair_(pair), index_(pair.sizes) {
+    for (int axis = pair.sizes.rank() - 1; axis >= 0; --axis) {
+      index_[axis] = i % pair.sizes[axis];
+      i /= pair.sizes[axis];
+      a_ += index_[axis] * pair.a[axis];
+      b_ += index_[axis] * pair.b[axis];
     }
   }
+
+  /// Offsets of the operands.
+  std::int64_t a() const { return a_; }
+  std::int64_t b() const { return b_; }
+  /// Elements up to the end of the row.
+  std::int64_t left_in_row() const { return pair_.sizes.back() - index_.back(); }
+
+  /// `count` elements on, at most those left in the row.
+  [[gnu::noinline]] void advance(std::int64_t count) {
+    for (int axis = pair_.sizes.rank() - 1; axis >= 0; --axis, count = 1) {
+      index_[axis] += count;
+      a_ += count * pair_.a[axis];
+      b_ += count * pair_.b[axis];
+      if (index_[axis] < pair_.sizes[axis]) return;
+      a_ -= index_[axis] * pair_.a[axis];
+      b_ -= index_[axis] * pair_.b[axis];
+      index_[axis] = 0;
+    }
+  }
+
+ private:
+  const StridedPair& pair_;
+  Shape index_;
+  std::int64_t a_ = 0, b_ = 0;
 };
 
 /// Elements of a run at most: two of them, gathered, stay in the L1 cache.
@@ -63,16 +90,21 @@ inline constexpr std::int64_t run_length = 1024;
 /// body(i, count, a_offset, b_offset) over runs along the last axis; a run begins at element i in row order.
 template <class F>
 void over_runs(queue<Cpu>& queue, const StridedPair& pair, const F& body) {
-  const std::int64_t columns = pair.sizes.back();
   over_blocks(queue, element_count(pair.sizes), [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t i = begin, count; i < end; i += count) {
-      std::int64_t a_offset, b_offset;
-      pair.offsets(i, a_offset, b_offset);
-      count = std::min({run_length, columns - i % columns, end - i});
-      body(i, count, a_offset, b_offset);
+    StridedCursor at(pair, begin);
+    for (std::int64_t i = begin, count; i < end; i += count, at.advance(count)) {
+      count = std::min({run_length, at.left_in_row(), end - i});
+      body(i, count, at.a(), at.b());
     }
   });
 }
+
+/// Memory for a run, which nobody fills beforehand.
+template <class T>
+struct Room {
+  alignas(64) unsigned char bytes[static_cast<std::size_t>(run_length) * sizeof(T)];
+  T* data() { return reinterpret_cast<T*>(bytes); }
+};
 
 template <class T>
 [[gnu::noinline]] void copy_run(std::int64_t count, const T* x, std::int64_t x_step, T* y, std::int64_t y_step) {
@@ -171,9 +203,9 @@ struct CpuElementwise {
     const StridedPair pair(sizes, a_strides, b_strides);
     const std::int64_t a_step = pair.a.back(), b_step = pair.b.back();
     over_runs(queue, pair, [=](std::int64_t begin, std::int64_t count, std::int64_t a_offset, std::int64_t b_offset) {
-      T a_room[run_length], b_room[run_length];
-      const T *left = gathered(count, a + a_offset, a_step, a_room),
-              *right = gathered(count, b + b_offset, b_step, b_room);
+      Room<T> a_room, b_room;
+      const T *left = gathered(count, a + a_offset, a_step, a_room.data()),
+              *right = gathered(count, b + b_offset, b_step, b_room.data());
       T* to = y + begin;
       independently(0, count, [=](std::int64_t i) {
         to[i] = static_cast<T>(f.forward(static_cast<A>(left[i]), static_cast<A>(right[i])));

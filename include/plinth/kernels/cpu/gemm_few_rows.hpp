@@ -17,7 +17,7 @@ namespace plinth::cpu {
 template <class T>
 struct SumsOfProducts {
   using A = accumulator_t<T>;
-  static constexpr int together = 4;  // columns: memory yields more when several are read side by side
+  static constexpr int together = 4;  // columns, the last ones repeated: memory yields more to several streams
   const T *a, *b;
   std::int64_t a_row, b_column, rows, columns, steps;
   A* result;

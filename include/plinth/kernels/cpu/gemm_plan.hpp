@@ -46,7 +46,7 @@ struct GemmPlan {
     own_b = a_bytes <= own_b_a_bytes && (!shared_b || s.batch == 1) && (units >= 4 * in.threads || in.threads == 1);
     const bool rows_dense = s.a.column == 1 && s.a.row * in.size % page != 0;
     const bool columns_dense =
-        s.a.row == 1 && s.a.column * in.size % (page / 2) != 0 && s.M * s.K * in.size <= direct_columns_bytes;
+        s.a.row == 1 && s.a.column * in.size % half_page != 0 && s.M * s.K * in.size <= direct_columns_bytes;
     direct_a = in.in_place && panels <= most_direct_panels && (rows_dense || columns_dense);
 
     const std::int64_t panel = in.tile.columns * std::min(k, all_k);
@@ -85,7 +85,8 @@ struct GemmPlan {
   static constexpr std::int64_t tiles_in_cache = 8;                  // of C with where they go, in the L1 cache
   static constexpr std::int64_t most_direct_panels = 16;             // up to here packing A costs more than it saves
   static constexpr std::int64_t direct_columns_bytes = 1024 * 1024;  // of A, which each panel of B reads again
-  static constexpr std::int64_t page = 4096;  // elements this far apart meet in one set of the L1 cache
+  static constexpr std::int64_t page = 4096;           // rows this far apart meet in one set of the L1 cache ...
+  static constexpr std::int64_t half_page = page / 2;  // ... and columns in two: more of them are read together
 
   void cut_k(const GemmShape& s, const PlanInput& in) {
     all_k = divide_up(s.K, in.terms);

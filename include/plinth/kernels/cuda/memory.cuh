@@ -25,7 +25,7 @@ struct DeviceMemory {
     check(status, "allocating memory");
     return block;
   }
-  static void release(void* block, std::size_t) { cudaFree(block); }
+  static void release(void* block) { cudaFree(block); }
 };
 
 }  // namespace cuda

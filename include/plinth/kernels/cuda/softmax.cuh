@@ -25,10 +25,10 @@ __global__ void __launch_bounds__(Team::block)
   T* to = y + r * columns;
   const A top = reduce_row<Team>(columns, lowest<A>, Max(), [=](std::int64_t i) { return static_cast<A>(row[i]); });
   const A shift = top == lowest<A> ? A(0) : top;
-  const A sum = reduce_row<Team>(columns, A(0), Sum(), [=](std::int64_t i) { return math::exp(static_cast<A>(row[i]) - shift); });
+  const A sum = reduce_row<Team>(columns, A(0), Sum(), [=](std::int64_t i) { return math::exp_negative(static_cast<A>(row[i]) - shift); });
   const A inverse = sum == A(0) ? A(0) : A(1) / sum;
   for (std::int64_t i = Team::member(); i < columns; i += Team::size)
-    to[i] = static_cast<T>(math::exp(static_cast<A>(row[i]) - shift) * inverse);
+    to[i] = static_cast<T>(math::exp_negative(static_cast<A>(row[i]) - shift) * inverse);
 }
 
 template <class Team, class T>
