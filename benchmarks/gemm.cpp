@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Speed of the CPU matrix product at a transformer's shapes beside the processor's limit and other libraries: NT, a
-// linear layer's forward pass (C = A B^T); NN and TN, its gradients of the same sizes. Of one row, as when a model
-// writes a token, the limit is reading the weights.
+// linear layer's forward pass (C = A B^T); NN and TN, its gradients of the same sizes; packed, NT with weights that were
+// packed before. Of one row, as when a model writes a token, the limit is reading the weights.
 #include <cstdint>
 #include <cstdio>
 #include <string>
@@ -9,6 +9,7 @@
 
 #include <CLI/CLI.hpp>
 #include <plinth/kernels/cpu/gemm.hpp>
+#include <plinth/tensor/tensor.hpp>
 
 #include "gemm_peers.hpp"
 
@@ -24,7 +25,7 @@ struct Options {
   bool json = false;
   int samples = 9;
   std::vector<int> threads = {1};
-  std::vector<std::string> types = {"float", "bfloat16"}, forms = {"NT", "NN", "TN"};
+  std::vector<std::string> types = {"float", "bfloat16"}, forms = {"NT", "NN", "TN", "packed"};
 };
 
 plinth::MatrixLayout layout(bool transposed, std::int64_t rows, std::int64_t columns) {
@@ -44,12 +45,21 @@ template <class T>
 benchmark::Row product(const std::string& type, const std::string& form, const Shape& s, int threads, int samples) {
   const auto a = benchmark::numbers<T>(s.M * s.K, 1), b = benchmark::numbers<T>(s.K * s.N, 2);
   std::vector<T> c(static_cast<std::size_t>(s.M * s.N));
-  const benchmark::Product operands{form[0] == 'T', form[1] == 'T', s.M, s.N, s.K};
+  const bool packed = form == "packed";  // C = A B^T, of which B was packed before
+  const benchmark::Product operands{form[0] == 'T', packed || form[1] == 'T', s.M, s.N, s.K};
   const plinth::GemmShape shape{
       1, s.M, s.N, s.K, layout(operands.a_transposed, s.M, s.K), layout(operands.b_transposed, s.K, s.N), {s.N, 1, 0}};
-  std::vector<benchmark::Contender> contenders = {
-      {"Plinth",
-       [&] { plinth::cpu::CpuGemm::gemm(plinth::queue<Cpu>::current(), shape, a.data(), b.data(), c.data(), false); }}};
+  using plinth::cpu::CpuGemm;
+  auto& queue = plinth::queue<Cpu>::current();
+  plinth::Tensor<float> packed_b;
+  if (packed) {
+    packed_b = plinth::Tensor<float>({CpuGemm::packed_bytes<T>(s.N, s.K) / std::int64_t{sizeof(float)}});
+    CpuGemm::pack_b(queue, shape, b.data(), packed_b.mutable_data());
+  }
+  std::vector<benchmark::Contender> contenders = {{"Plinth", [&] {
+    CpuGemm::gemm_bias_activation(queue, shape, plinth::Identity(), a.data(), b.data(), static_cast<const T*>(nullptr),
+                                  c.data(), static_cast<T*>(nullptr), packed_b.data());
+  }}};
   for (auto& peer : benchmark::gemm_peers(operands, a.data(), b.data(), c.data()))
     contenders.push_back(std::move(peer));
   const std::string name = (s.M == 1 ? "decode " + type : "GEMM " + type + " " + form) + " " + std::to_string(s.M) +
@@ -90,7 +100,7 @@ int main(int argc, char** argv) {
   app.add_option("--samples", options.samples, "Samples, of which the median counts")->check(CLI::Range(1, 1000));
   app.add_option("--threads", options.threads, "Numbers of threads")->check(CLI::Range(1, most));
   app.add_option("--types", options.types, "Element types")->check(CLI::IsMember({"float", "bfloat16"}));
-  app.add_option("--forms", options.forms, "Which of A and B is transposed")->check(CLI::IsMember({"NT", "NN", "TN"}));
+  app.add_option("--forms", options.forms, "Which of A and B is transposed; packed: NT of a B that was packed before")->check(CLI::IsMember({"NT", "NN", "TN", "packed"}));
   CLI11_PARSE(app, argc, argv);
   const benchmark::Table table(options.json);
   for (const std::string& type : options.types) {

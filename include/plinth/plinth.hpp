@@ -36,6 +36,7 @@
 #include <plinth/layers/embedding.hpp>
 #include <plinth/layers/linear.hpp>
 #include <plinth/layers/norm.hpp>
+#include <plinth/layers/packed_weight.hpp>
 #include <plinth/models/decoder.hpp>
 #include <plinth/models/encoder.hpp>
 #include <plinth/models/encoder_decoder.hpp>

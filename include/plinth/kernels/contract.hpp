@@ -197,6 +197,17 @@ concept FusedGemm = requires(queue<D>& q, const GemmShape& shape, contract::AnyF
   K::gemm_bias_activation(q, shape, f, a, b, bias, c, pre_activation);
 };
 
+/// Optional, with FusedGemm: B laid out once for products with many A. pack_b writes packed_bytes<T>(N, K) bytes, which
+/// gemm_bias_activation takes beside the B that they were made from.
+template <class K, class D, class T>
+concept PackedGemm =
+    FusedGemm<K, D, T> && requires(queue<D>& q, const GemmShape& shape, contract::AnyFormula f, const T* a, const T* b,
+                                   const T* bias, T* c, T* pre_activation, void* packed) {
+      { K::template packed_bytes<T>(shape.N, shape.K) } -> std::same_as<contract::Count>;
+      K::pack_b(q, shape, b, packed);
+      K::gemm_bias_activation(q, shape, f, a, b, bias, c, pre_activation, packed);
+    };
+
 /// Optional: attention without the (queries, keys) matrix in memory. rows as in VisibleKeys; log_sum_exp
 /// (B, H, queries) may be null.
 template <class K, class D, class T>

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <tuple>
 
+#include <plinth/layers/packed_weight.hpp>
 #include <plinth/ops/matmul.hpp>
 #include <plinth/ops/arithmetic.hpp>
 
@@ -60,6 +61,7 @@ struct LinearOp {
   F formula;                                 ///< of the activation; Identity: none
   detail::AffineMap<T, D> map;               ///< x, W and whether there is a b
   Saved<T, D> z;                             ///< (..., out), kept where the activation needs it
+  const void* packed = nullptr;              ///< W as the backend packed it, or null; forward's alone
 
   /// input (..., in), w (out, in), bias (out) or undefined -> (..., out)
   Tensor<T, D> forward(const Tensor<T, D>& input, const Tensor<T, D>& w, const Tensor<T, D>& bias) {
@@ -93,9 +95,12 @@ struct LinearOp {
   void run(const Tensor<T, D>& values, const Tensor<T, D>& w, const Tensor<T, D>& bias, Tensor<T, D>& y,
            Tensor<T, D>& pre_activation) const {
     auto& q = queue<D>::current();
-    const std::int64_t inputs = w.size(1), outputs = w.size(0), rows = detail::leading_count(y.shape());
-    const GemmShape shape{1, rows, outputs, inputs, {inputs, 1, 0}, {w.strides()[1], w.strides()[0], 0}, {outputs, 1, 0}};
-    if constexpr (FusedGemm<kernels<D>, D, T>) {
+    const std::int64_t outputs = w.size(0), rows = detail::leading_count(y.shape());
+    const GemmShape shape = PackedWeight<T, D>::product(rows, w);
+    if constexpr (PackedGemm<kernels<D>, D, T>) {
+      kernels<D>::gemm_bias_activation(q, shape, formula, values.data(), w.data(), bias.data(), y.mutable_data(),
+                                       pre_activation.mutable_data(), packed);
+    } else if constexpr (FusedGemm<kernels<D>, D, T>) {
       kernels<D>::gemm_bias_activation(q, shape, formula, values.data(), w.data(), bias.data(), y.mutable_data(),
                                        pre_activation.mutable_data());
     } else {
@@ -114,22 +119,23 @@ struct LinearOp {
 };
 
 /// y (..., out) = activation(x (..., in) weight^T + bias); weight (out, in), bias (out) or undefined.
-/// PyTorch: activation(linear(x, weight, bias)). Throws ShapeError.
+/// packed: what was packed of the weight, if anything.  PyTorch: activation(linear(x, weight, bias)). Throws ShapeError.
 template <class F = Identity, Real T, class D>
 Tensor<T, D> linear(const Tensor<T, D>& x, const Tensor<T, D>& weight, const Tensor<T, D>& bias = {},
-                    F activation = {}) {
+                    F activation = {}, const PackedWeight<T, D>& packed = {}) {
   detail::require<ShapeError>(weight.rank() == 2 && x.rank() >= 1 && x.size(-1) == weight.size(1) &&
                                   (!bias.defined() || bias.shape() == Shape({weight.size(0)})),
                               "linear: x ", x.shape(), ", weight ", weight.shape(), " and bias ",
                               bias.shape(), " do not fit");
-  return apply(LinearOp<F, T, D>{activation, {}, {}}, x, weight, bias);
+  return apply(LinearOp<F, T, D>{activation, {}, {}, packed.of(weight)}, x, weight, bias);
 }
 
 /// A linear layer. Its weights are zero until they are drawn (initialise), loaded or set.  PyTorch: nn.Linear.
 template <class T, class D = Cpu>
 struct Linear {
-  Tensor<T, D> weight;  ///< (out, in)
-  Tensor<T, D> bias;    ///< (out), or undefined
+  Tensor<T, D> weight;        ///< (out, in)
+  Tensor<T, D> bias;          ///< (out), or undefined
+  PackedWeight<T, D> packed;  ///< of the weight, once pack() was called
 
   Linear() = default;
   /// From so many inputs to so many outputs, all weights zero. Throws ShapeError for a negative number.
@@ -143,7 +149,11 @@ struct Linear {
   /// x (..., in) -> activation(x weight^T + bias) (..., out). Throws ShapeError.
   template <class F = Identity>
   Tensor<T, D> operator()(const Tensor<T, D>& x, F activation = {}) const {
-    return linear(x, weight, bias, activation);
+    return linear(x, weight, bias, activation, packed);
+  }
+  /// Packs the weight, as pack_weights does for all layers of a model. Throws MemoryError.
+  void pack() {
+    if (weight.defined()) packed = PackedWeight<T, D>(weight);
   }
   static void visit(auto& self, auto&& f) {
     f("weight", self.weight);

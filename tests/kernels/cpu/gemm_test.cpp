@@ -159,6 +159,33 @@ TEMPLATE_TEST_CASE("bias, activation and what backward needs", "", float, double
     }
 }
 
+TEMPLATE_TEST_CASE("a packed B gives the same bits", "", float, double, bfloat16, half) {
+  auto& q = queue<Cpu>::current();
+  struct Size {
+    std::int64_t M, N, K;
+  };
+  for (const char* form : {"NT", "NN"})
+    for (const auto& [M, N, K] : {Size{1, 37, 50}, {3, 70, 37}, {14, 32, 48}, {33, 1, 1}, {20, 65, 1700}, {5, 2700, 900}, {700, 40, 800}}) {
+      const Product p = product(form, 1, M, N, K, 3);
+      const auto a = random_values<TestType>(p.a_elements, 1), b = random_values<TestType>(p.b_elements, 2),
+                 bias = random_values<TestType>(N, 3);
+      for (const InstructionSet set : instruction_sets())
+        for (const int threads : {1, 3}) {
+          const Threads limit(threads);
+          INFO(form << ", set " << static_cast<int>(set) << ", " << M << " x " << N << " x " << K);
+          std::vector<unsigned char> packed(static_cast<std::size_t>(cpu::packed_bytes<TestType>(set, N, K)) + 1, 0xff);
+          cpu::pack_b(q, set, p.shape, b.data(), packed.data());
+          CHECK(packed.back() == 0xff);
+          std::vector<TestType> c(static_cast<std::size_t>(p.c_elements)), d = c, z = c, x = c;
+          cpu::gemm_bias_activation(q, set, p.shape, Square{}, a.data(), b.data(), bias.data(), c.data(), z.data());
+          cpu::gemm_bias_activation(q, set, p.shape, Square{}, a.data(), b.data(), bias.data(), d.data(), x.data(),
+                                    packed.data());
+          CHECK(std::memcmp(c.data(), d.data(), c.size() * sizeof(TestType)) == 0);
+          CHECK(std::memcmp(z.data(), x.data(), c.size() * sizeof(TestType)) == 0);
+        }
+    }
+}
+
 TEMPLATE_TEST_CASE("sums over a long K that scratch cannot hold for all of C", "", bfloat16, half) {
   const Product p = product("NN", 1, 1500, 1500, 1601);
   std::mt19937 engine(5);

@@ -2,6 +2,7 @@
 // The matrix product of the CPU backend, alone or followed by a bias and a pointwise formula.
 #pragma once
 
+#include <algorithm>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
@@ -63,12 +64,41 @@ void finish_block(InstructionSet set, const void* formula, const FinishedBlock<T
   run_job(set, FinishJob<F, T>{*static_cast<const F*>(formula), block});
 }
 
+/// f(P()) for the type P that tiles multiply where the matrices are of T.
+template <class T, class F>
+auto with_tile_type(InstructionSet set, const F& f) {
+  if constexpr (std::same_as<T, bfloat16>)
+    if (multiplies_bfloat16(set)) return f(bfloat16_pair());
+  return f(accumulator_t<T>());
+}
+
 template <class T>
 void run_gemm(queue<Cpu>& queue, InstructionSet set, const GemmProblem<T>& problem) {
   if (FewRowsGemm<T>::takes(problem.shape)) return FewRowsGemm<T>::run(queue, set, problem);
-  if constexpr (std::same_as<T, bfloat16>)
-    if (multiplies_bfloat16(set)) return BlockedGemm<T, bfloat16_pair>(queue, set, problem).run();
-  BlockedGemm<T>(queue, set, problem).run();
+  with_tile_type<T>(set, [&](auto p) { BlockedGemm<T, decltype(p)>(queue, set, problem).run(); });
+}
+
+/// Bytes of a packed B (K, N).
+template <class T>
+std::int64_t packed_bytes(InstructionSet set, std::int64_t N, std::int64_t K) {
+  return with_tile_type<T>(set, [&](auto p) {
+    using P = decltype(p);
+    return round_up(N, tile_size<accumulator_t<T>>(set).columns) * divide_up(K, terms<P>) * std::int64_t{sizeof(P)};
+  });
+}
+
+/// All panels of B, each with every k: packed[panel][step][width].
+template <class T>
+void pack_b(queue<Cpu>& queue, InstructionSet set, const GemmShape& shape, const T* b, void* packed) {
+  with_tile_type<T>(set, [&](auto p) {
+    using P = decltype(p);
+    const std::int64_t width = tile_size<accumulator_t<T>>(set).columns, panel = width * divide_up(shape.K, terms<P>);
+    queue.each_thread(divide_up(shape.N, width), [&](int, std::int64_t begin, std::int64_t end) {
+      pack_columns(set, b + begin * width * shape.b.column, shape.b.row, shape.b.column,
+                   std::min(end * width, shape.N) - begin * width, shape.K, width,
+                   static_cast<P*>(packed) + begin * panel);
+    });
+  });
 }
 
 /// The products below for an instruction set of the caller's choice, which the processor must have.
@@ -82,9 +112,10 @@ void gemm(queue<Cpu>& queue, InstructionSet set, const GemmShape& shape, const T
 }
 template <class F, class T>
 void gemm_bias_activation(queue<Cpu>& queue, InstructionSet set, const GemmShape& shape, F f, const T* a, const T* b,
-                          const T* bias, T* c, T* pre_activation) {
-  if (std::same_as<F, Identity> && !bias && !pre_activation) return gemm(queue, set, shape, a, b, c, false);
-  run_gemm<T>(queue, set, {shape, a, b, c, bias, pre_activation, false, &finish_block<F, T>, &f});
+                          const T* bias, T* c, T* pre_activation, const void* packed_b = nullptr) {
+  const bool finish = !std::same_as<F, Identity> || bias || pre_activation || !std::same_as<T, accumulator_t<T>>;
+  run_gemm<T>(queue, set,
+              {shape, a, b, c, bias, pre_activation, false, finish ? &finish_block<F, T> : nullptr, &f, packed_b});
 }
 
 struct CpuGemm {
@@ -96,11 +127,23 @@ struct CpuGemm {
     cpu::gemm(queue, instruction_set(), shape, a, b, c, accumulate);
   }
 
-  /// C = f(A B + bias) with bias (N) or null; pre_activation (as C, or null) receives A B + bias.
+  /// C = f(A B + bias) with bias (N) or null; pre_activation (as C, or null) receives A B + bias. packed_b: what pack_b
+  /// wrote of this B, or null; the bits of C are the same.
   template <class F, class T>
   static void gemm_bias_activation(queue<Cpu>& queue, const GemmShape& shape, F f, const T* a, const T* b,
-                                   const T* bias, T* c, T* pre_activation) {
-    cpu::gemm_bias_activation(queue, instruction_set(), shape, f, a, b, bias, c, pre_activation);
+                                   const T* bias, T* c, T* pre_activation, const void* packed_b = nullptr) {
+    cpu::gemm_bias_activation(queue, instruction_set(), shape, f, a, b, bias, c, pre_activation, packed_b);
+  }
+
+  /// Bytes that pack_b writes for a B (K, N) of T.
+  template <class T>
+  static std::int64_t packed_bytes(std::int64_t N, std::int64_t K) {
+    return cpu::packed_bytes<T>(instruction_set(), N, K);
+  }
+  /// Lays B of a shape with one product, or one B for all, out as products read it.
+  template <class T>
+  static void pack_b(queue<Cpu>& queue, const GemmShape& shape, const T* b, void* packed) {
+    cpu::pack_b(queue, instruction_set(), shape, b, packed);
   }
 };
 

@@ -42,6 +42,7 @@ struct GemmProblem {
   bool accumulate;
   void (*finish)(InstructionSet, const void* formula, const FinishedBlock<T>&);  // null: C is A B as it is
   const void* formula;
+  const void* packed_b = nullptr;  // panels of all of B, the same for every product; or null
 };
 
 /// Runs a GemmProblem on tiles of P, which is the type that is summed in, or bfloat16_pair where there is a tile of it.
@@ -68,7 +69,7 @@ class BlockedGemm {
   void run() {
     const GemmShape& s = problem_.shape;
     if (s.batch <= 0 || s.M <= 0 || s.N <= 0) return;
-    plan_ = GemmPlan(s, {tile_, terms<P>, sizeof(P), queue_.threads(), in_place});
+    plan_ = GemmPlan(s, {tile_, terms<P>, sizeof(P), queue_.threads(), in_place, problem_.packed_b != nullptr});
     const std::int64_t b_total = plan_.own_b ? 0 : plan_.b_elements, slice = slice_elements();
     auto* scratch = static_cast<P*>(
         queue_.scratch(static_cast<std::size_t>(b_total + plan_.sum_elements + slice * queue_.threads()) * sizeof(P)));
@@ -109,6 +110,12 @@ class BlockedGemm {
     TileRows direct, packed;
   };
 
+  /// Where panels of B are, and from one to the next.
+  struct Panels {
+    const P* first = nullptr;
+    std::int64_t stride = 0;
+  };
+
   bool shared_b() const { return problem_.shape.b.batch == 0; }
   std::int64_t panels(const Step& step) const { return divide_up(step.columns, tile_.columns); }
   /// Elements of k in a step.
@@ -123,16 +130,22 @@ class BlockedGemm {
 
   void run_step(const Step& step, P* packed_b, P* slices, std::int64_t slice) {
     const bool worth_it = step.matrices * step.rows * step.columns * step.steps >= least_shared_work;
+    const std::int64_t panel = tile_.columns * step.steps;
     if (plan_.own_b)
       return share(worth_it, step.matrices * panels(step), [&](int thread, std::int64_t begin, std::int64_t end) {
-        multiply(step, nullptr, slices + thread * slice, begin * step.rows, end * step.rows);
+        multiply(step, {nullptr, panel}, slices + thread * slice, begin * step.rows, end * step.rows);
       });
-    const std::int64_t packs = (shared_b() ? 1 : step.matrices) * panels(step);
-    const std::int64_t panel = tile_.columns * step.steps;
-    share(packs * panel >= least_shared_pack, packs,
-          [&](int, std::int64_t begin, std::int64_t end) { pack_b(step, packed_b + begin * panel, begin, end); });
+    Panels b{packed_b, panel};
+    if (problem_.packed_b) {
+      b.stride = tile_.columns * plan_.all_k;
+      b.first = static_cast<const P*>(problem_.packed_b) + step.j * plan_.all_k + step.k * tile_.columns;
+    } else {
+      const std::int64_t packs = (shared_b() ? 1 : step.matrices) * panels(step);
+      share(packs * panel >= least_shared_pack, packs,
+            [&](int, std::int64_t begin, std::int64_t end) { pack_b(step, packed_b + begin * panel, begin, end); });
+    }
     share(worth_it, step.matrices * step.rows * panels(step), [&](int thread, std::int64_t begin, std::int64_t end) {
-      multiply(step, packed_b, slices + thread * slice, begin, end);
+      multiply(step, b, slices + thread * slice, begin, end);
     });
   }
 
@@ -176,7 +189,7 @@ class BlockedGemm {
 
   /// Some of the work of a step. It is counted in rows of panels of blocks of rows of matrices; a tile belongs to the
   /// part that has its first row.
-  void multiply(const Step& step, const P* packed_b, P* slice, std::int64_t begin, std::int64_t end) const {
+  void multiply(const Step& step, Panels b, P* slice, std::int64_t begin, std::int64_t end) const {
     const std::int64_t M = step.rows, block_rows = plan_.block_rows, all_panels = panels(step);
     P* own_b = slice + plan_.a_elements + plan_.c_elements;
     std::int64_t ready = -1, first_panel = 0, past_panel = 0;  // the rows of A and the panels of B that are packed
@@ -195,12 +208,13 @@ class BlockedGemm {
         past_panel =
             std::min({b_panel + plan_.own_panels, (matrix + 1) * all_panels, b_panel + divide_up(end - begin, M)});
         pack_b(step, own_b, first_panel, past_panel);
+        b.first = own_b;
       }
       Ahead ahead;
       if (plan_.own_b) ahead = panel_ahead(step, matrix, panel + plan_.own_panels).part(row, row + taken, count);
       multiply_panel(step, matrix, i, panel * tile_.columns, rows, rows.tiling.start(row),
                      rows.tiling.start(row + taken),
-                     (plan_.own_b ? own_b : packed_b) + (b_panel - first_panel) * step.steps * tile_.columns, ahead,
+                     b.first + (b_panel - first_panel) * b.stride, ahead,
                      reinterpret_cast<A*>(slice + plan_.a_elements));
       begin += taken;
     }

@@ -23,6 +23,7 @@ struct PlanInput {
   TileSize tile;
   std::int64_t terms, size, threads;
   bool in_place;  // whether the tile's sums go straight to C; otherwise they stay in scratch until the last k
+  bool packed_b;  // whether B was packed before
 };
 
 /// The blocks: first of what all threads do together, a step, then of what one of them does at a time.
@@ -43,7 +44,7 @@ struct GemmPlan {
     const std::int64_t panels = divide_up(s.N, in.tile.columns), row_panels = divide_up(s.M, in.tile.rows);
     cut_k(s, in);
     const std::int64_t a_bytes = row_panels * row_panel_bytes(in), units = s.batch * panels;
-    own_b = a_bytes <= own_b_a_bytes && (!shared_b || s.batch == 1) && (units >= 4 * in.threads || in.threads == 1);
+    own_b = !in.packed_b && a_bytes <= own_b_a_bytes && (!shared_b || s.batch == 1) && (units >= 4 * in.threads || in.threads == 1);
     const bool rows_dense = s.a.column == 1 && s.a.row * in.size % page != 0;
     const bool columns_dense =
         s.a.row == 1 && s.a.column * in.size % half_page != 0 && s.M * s.K * in.size <= direct_columns_bytes;
@@ -67,8 +68,9 @@ struct GemmPlan {
     finished_rows = in.in_place ? block_rows : std::min(block_rows, tiles_in_cache * in.tile.rows);
 
     a_elements = round_up((direct_a ? in.tile.rows : block_rows) * odd_lines(k, in.size), 64);
-    b_elements =
-        round_up(own_b ? own_panels * panel : (shared_b ? 1 : matrices) * columns / in.tile.columns * panel, 64);
+    if (!in.packed_b)
+      b_elements =
+          round_up(own_b ? own_panels * panel : (shared_b ? 1 : matrices) * columns / in.tile.columns * panel, 64);
     // A part of a panel ends with a whole tile: where low tiles follow full ones, that may be a low one more.
     const std::int64_t most_rows = finished_rows + in.tile.low_rows;
     c_elements = in.in_place || sum_elements > 0 ? 0 : round_up(most_rows * in.tile.columns, 64);

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: MIT
+// The weight of a linear layer laid out once for many products, where the backend has such a layout.
+#pragma once
+
+#include <cstdint>
+#include <utility>
+
+#include <plinth/autograd/apply.hpp>
+#include <plinth/autograd/module.hpp>
+#include <plinth/kernels/contract.hpp>
+
+namespace plinth {
+
+/// Nothing, or a copy of a weight in the layout of the backend's matrix product.
+template <class T, class D>
+class PackedWeight {
+ public:
+  PackedWeight() = default;
+  /// Of weight (out, in). Nothing where the backend has no layout of its own. Throws MemoryError.
+  explicit PackedWeight(const Tensor<T, D>& weight) {
+    if constexpr (PackedGemm<kernels<D>, D, T>) {
+      const std::int64_t bytes = kernels<D>::template packed_bytes<T>(weight.size(0), weight.size(1));
+      panels_ = Tensor<T, D>({(bytes + std::int64_t{sizeof(T)} - 1) / std::int64_t{sizeof(T)}});
+      kernels<D>::pack_b(queue<D>::current(), product(1, weight), weight.data(), panels_.mutable_data());
+      source_ = detach(weight);
+      version_ = weight.version();
+    }
+  }
+
+  /// The copy, or null where there is none of this weight as it is now.
+  const void* of(const Tensor<T, D>& weight) const {
+    const bool current = panels_.defined() && source_.data() == weight.data() &&
+                         source_.strides() == weight.strides() && source_.shape() == weight.shape() &&
+                         version_ == weight.version();
+    return current ? panels_.data() : nullptr;
+  }
+
+  /// The product x W^T of x (rows, in), dense, with a weight (out, in).
+  static GemmShape product(std::int64_t rows, const Tensor<T, D>& weight) {
+    const std::int64_t inputs = weight.size(1), outputs = weight.size(0);
+    return {1, rows, outputs, inputs, {inputs, 1, 0}, {weight.strides()[1], weight.strides()[0], 0}, {outputs, 1, 0}};
+  }
+
+ private:
+  Tensor<T, D> panels_, source_;
+  std::uint64_t version_ = 0;
+};
+
+/// Lays the weights of all linear layers out for products once and for all, beside the weights themselves: a prompt, or
+/// a token of each of several sequences, is then read faster, by the same bits. A weight that is written to later is
+/// used as if it had not been packed. Costs as much memory as the weights. Throws MemoryError.
+template <ModelPart M>
+void pack_weights(M& model) {
+  walk("", model, [](const std::string&, auto& part) {
+    if constexpr (requires { part.pack(); }) part.pack();
+  });
+}
+
+}  // namespace plinth
