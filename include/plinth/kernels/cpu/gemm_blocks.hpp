@@ -174,6 +174,12 @@ class BlockedGemm {
             b.column * size, depth(step) * size};
   }
 
+  /// A packed panel that is to be multiplied soon.
+  Ahead packed_ahead(const Step& step, const P* panel) const {
+    const std::int64_t bytes = tile_.columns * std::int64_t{sizeof(P)};
+    return {reinterpret_cast<const char*>(panel), step.steps, bytes, bytes};
+  }
+
   /// The panels [begin, end) of all matrices.
   void pack_b(const Step& step, P* packed_b, std::int64_t begin, std::int64_t end) const {
     const MatrixLayout& b = problem_.shape.b;
@@ -211,7 +217,11 @@ class BlockedGemm {
         b.first = own_b;
       }
       Ahead ahead;
-      if (plan_.own_b) ahead = panel_ahead(step, matrix, panel + plan_.own_panels).part(row, row + taken, count);
+      if (plan_.own_b)
+        ahead = panel_ahead(step, matrix, panel + plan_.own_panels);
+      else if (panel + 1 < all_panels && plan_.far_b)
+        ahead = packed_ahead(step, b.first + (b_panel + 1) * b.stride);
+      ahead = ahead.part(row, row + taken, count);
       multiply_panel(step, matrix, i, panel * tile_.columns, rows, rows.tiling.start(row),
                      rows.tiling.start(row + taken),
                      b.first + (b_panel - first_panel) * b.stride, ahead,

@@ -35,6 +35,7 @@ struct GemmPlan {
   bool own_b = false;                                // each thread packs B itself: every panel is needed just once ...
   std::int64_t own_panels = 1;                       // ... so many panels at a time
   bool direct_a = false;                             // A is read where it stands
+  bool far_b = false;                                // packed panels do not stay in an L2 cache until they are used
   std::int64_t a_elements = 0, b_elements = 0, c_elements = 0;  // of scratch: a thread's A and C; B
   std::int64_t sum_elements = 0;  // of C in scratch from step to step, when there are several of k
 
@@ -44,10 +45,10 @@ struct GemmPlan {
     const std::int64_t panels = divide_up(s.N, in.tile.columns), row_panels = divide_up(s.M, in.tile.rows);
     cut_k(s, in);
     const std::int64_t a_bytes = row_panels * row_panel_bytes(in), units = s.batch * panels;
-    own_b = !in.packed_b && a_bytes <= own_b_a_bytes && (!shared_b || s.batch == 1) && (units >= 4 * in.threads || in.threads == 1);
+    own_b = !in.packed_b && a_bytes <= l2_bytes && (!shared_b || s.batch == 1) &&
+            (units >= 4 * in.threads || in.threads == 1);
     const bool rows_dense = s.a.column == 1 && s.a.row * in.size % page != 0;
-    const bool columns_dense =
-        s.a.row == 1 && s.a.column * in.size % half_page != 0 && s.M * s.K * in.size <= direct_columns_bytes;
+    const bool columns_dense = s.a.row == 1 && s.a.column * in.size % half_page != 0 && s.M * s.K * in.size <= l2_bytes;
     direct_a = in.in_place && panels <= most_direct_panels && (rows_dense || columns_dense);
 
     const std::int64_t panel = in.tile.columns * std::min(k, all_k);
@@ -56,11 +57,12 @@ struct GemmPlan {
     if (own_b) own_panels = std::clamp(own_b_bytes / panel_bytes, std::int64_t{1}, panels);
     if (own_b && s.b.row != 1) own_panels = std::min(panels, std::max(own_panels, side_by_side));
     columns = (own_b ? panels : divide_up(panels, divide_up(panels, fitting))) * in.tile.columns;
+    far_b = !own_b && panels * panel_bytes > l2_bytes / 2;
     matrices = shared_b || own_b ? s.batch : std::clamp<std::int64_t>(fitting / panels, 1, s.batch);
     rows = s.M;
     if (!in.in_place && k < all_k) keep_sums(in);
 
-    std::int64_t blocks = own_b ? 1 : divide_up(rows * row_panel_bytes(in), in.tile.rows * a_block_bytes);
+    std::int64_t blocks = own_b ? 1 : divide_up(rows * row_panel_bytes(in), in.tile.rows * l2_bytes / 2);
     if (!own_b && in.threads > 1)
       blocks = std::max(blocks, divide_up(in.threads, matrices));  // or two pack the same rows
     const std::int64_t tiles = divide_up(rows, in.tile.rows);
@@ -77,18 +79,16 @@ struct GemmPlan {
   }
 
  private:
-  static constexpr std::int64_t k_bytes = 3072;               // of a step: a panel of B stays in the L2 cache
-  static constexpr std::int64_t a_block_bytes = 512 * 1024;   // half an L2 cache
-  static constexpr std::int64_t own_b_a_bytes = 1024 * 1024;  // all of A in an L2 cache
-  static constexpr std::int64_t own_b_bytes = 32 * 1024;      // most of an L1 cache
-  static constexpr std::int64_t side_by_side = 4;             // panels, where a row of B is contiguous: read at once
-  static constexpr std::int64_t packed_b_bytes = 4 * 1024 * 1024;    // a share of the L3 cache
-  static constexpr std::int64_t sum_bytes = 8 * 1024 * 1024;         // another one
-  static constexpr std::int64_t tiles_in_cache = 8;                  // of C with where they go, in the L1 cache
-  static constexpr std::int64_t most_direct_panels = 16;             // up to here packing A costs more than it saves
-  static constexpr std::int64_t direct_columns_bytes = 1024 * 1024;  // of A, which each panel of B reads again
+  static constexpr std::int64_t l2_bytes = 1024 * 1024;   // an L2 cache, or half a larger one
+  static constexpr std::int64_t k_bytes = 3072;           // of a step: a panel of B stays in the L2 cache
+  static constexpr std::int64_t own_b_bytes = 32 * 1024;  // most of an L1 cache
+  static constexpr std::int64_t side_by_side = 4;         // panels, where a row of B is contiguous: read at once
+  static constexpr std::int64_t packed_b_bytes = 4 * 1024 * 1024;  // a share of the L3 cache
+  static constexpr std::int64_t sum_bytes = 8 * 1024 * 1024;       // another one
+  static constexpr std::int64_t tiles_in_cache = 8;                // of C with where they go, in the L1 cache
+  static constexpr std::int64_t most_direct_panels = 16;           // up to here packing A costs more than it saves
   static constexpr std::int64_t page = 4096;           // rows this far apart meet in one set of the L1 cache ...
-  static constexpr std::int64_t half_page = page / 2;  // ... and columns in two: more of them are read together
+  static constexpr std::int64_t half_page = page / 2;  // ... and columns in two: more are read together
 
   void cut_k(const GemmShape& s, const PlanInput& in) {
     all_k = divide_up(s.K, in.terms);

@@ -98,9 +98,10 @@ struct Ahead {
     const std::int64_t start = rows * begin / all;
     return {first + start * row, rows * end / all - start, row, bytes};
   }
-  [[gnu::always_inline]] inline void fetch() const {
-    for (std::int64_t i = 0; i < rows; ++i)
-      for (std::int64_t byte = 0; byte < bytes; byte += 64) __builtin_prefetch(first + i * row + byte, 0, 2);
+  /// The next `count` of them, at most all that are left.
+  [[gnu::always_inline]] inline void fetch(std::int64_t count) {
+    for (; count > 0 && rows > 0; --count, --rows, first += row)
+      for (std::int64_t byte = 0; byte < bytes; byte += 64) __builtin_prefetch(first + byte, 0, 2);
   }
 };
 
@@ -139,6 +140,9 @@ template <class T, class V>
   asm("vdpbf16ps %2, %1, %0" : "+v"(sum) : "v"(all), "v"(right));
 }
 #endif
+
+/// Steps of a tile between the fetches of what it is told to have ready.
+inline constexpr std::int64_t between_fetches = 64;
 
 /// c = sum (+ c) for one vector; by reference, since it does not cross a call.
 template <class T, class V>
@@ -185,8 +189,13 @@ template <class P, int Bytes, int Vectors, int... I>
   const P* b = g.b;
   // C arrives just before it is needed: earlier, A and B evict it.
   const std::int64_t last = std::min<std::int64_t>(g.K, 48);
-  add_products<P, Vectors>(g, g.K - last, a, b, sum, rows);
-  g.ahead.fetch();
+  Ahead ahead = g.ahead;
+  const std::int64_t fetched = ahead.rows > 0 ? divide_up(ahead.rows * between_fetches, g.K - last + 1) : 0;
+  const std::int64_t together = fetched > 0 ? between_fetches : g.K;
+  for (std::int64_t left = g.K - last; left > 0; left -= together) {
+    add_products<P, Vectors>(g, std::min(left, together), a, b, sum, rows);
+    if (fetched > 0) ahead.fetch(fetched);
+  }
   (__builtin_prefetch(g.goal + I * g.goal_row, 1), ...);
   (__builtin_prefetch(g.goal + I * g.goal_row + g.goal_last, 1), ...);
   add_products<P, Vectors>(g, last, a, b, sum, rows);
