@@ -3,94 +3,13 @@
 // logs nothing does not wait for the device.
 #include "kernels/plain_backend.hpp"
 
-#include <cmath>
-#include <string>
 #include <vector>
 
-#include <plinth/generate/generate.hpp>
-#include <plinth/models/decoder.hpp>
-#include <plinth/train/trainer.hpp>
+#include "kernels/models_on_devices.hpp"
 
-#include "catch.hpp"
-#include "kernels/numbers.hpp"
-
-using namespace plinth;
+using namespace models_on_devices;
 
 namespace {
-
-const TransformerConfig gpt = {.vocabulary = 13, .context = 10, .hidden = 12, .layers = 2, .heads = 3, .dropout = 0.1};
-const TransformerConfig llama = llama_shape({.vocabulary = 13, .context = 10, .hidden = 16, .layers = 2, .heads = 4,
-                                         .key_heads = 2, .feed_forward = 24, .dropout = 0.1});
-/// Neither of them: ALiBi and a gate whose beta is learned.
-const TransformerConfig other = {.vocabulary = 13, .context = 10, .hidden = 12, .layers = 2, .heads = 3,
-                             .activation = ActivationKind::swish, .gated = true, .position = PositionKind::alibi};
-
-/// A decoder on D whose weights, biases and gains too, are random numbers of a deviation at which all parts matter.
-template <class T, class D>
-Decoder<T, D> decoder(const TransformerConfig& config) {
-  Decoder<T, D> model(config);
-  std::uint32_t site = 0;
-  for_each_parameter(model, [&](const std::string&, Tensor<T, D>& x) {
-    const auto values = numbers::normal<T>(x.count(), ++site, 0.3, x.rank() == 1 ? 0.5 : 0);
-    memory<D>::copy_from_host(x.mutable_data(), values.data(), values.size() * sizeof(T));
-  });
-  return model;
-}
-
-/// Logits and loss of one batch, then the gradients of all parameters; each as one list of numbers.
-template <class T, class D>
-std::vector<std::vector<T>> forward_and_backward(const TransformerConfig& config) {
-  const auto model = decoder<T, D>(config);
-  const Tensor<std::int32_t, D> tokens({3, 9}, numbers::below(13, 27, 1)), targets({3, 9}, numbers::below(13, 27, 2));
-  const TrainingScope<D> training(5, 7);
-  const auto logits = model(tokens);
-  const auto loss = cross_entropy(logits, targets);
-  backward(loss);
-  std::vector<std::vector<T>> all = {logits.to_vector(), loss.to_vector()};
-  for_each_parameter(model, [&](const std::string&, const Tensor<T, D>& x) { all.push_back(gradient(x).to_vector()); });
-  return all;
-}
-
-template <class T>
-double norm(const std::vector<T>& x) {
-  return numbers::distance(x, std::vector<T>(x.size()));
-}
-
-/// Each list within the tolerance, relative to its norm; the gradients of key biases, 0 but for rounding, by all gradients.
-template <class T>
-void compare(const TransformerConfig& config, double tolerance) {
-  const auto on_cpu = forward_and_backward<T, Cpu>(config), on_plain = forward_and_backward<T, Plain>(config);
-  REQUIRE(on_cpu.size() == on_plain.size());
-  double gradients = 0;
-  for (std::size_t i = 2; i < on_plain.size(); ++i) gradients = std::hypot(gradients, norm(on_plain[i]));
-  CHECK(gradients > 0.1);
-  for (std::size_t i = 0; i < on_cpu.size(); ++i) {
-    INFO("part " << i << ": logits, loss, gradients in the order of visit");
-    const double size = norm(on_plain[i]);
-    CHECK(numbers::distance(on_cpu[i], on_plain[i]) < (size > 1e-5 * gradients ? tolerance : 1e-6 * gradients / size));
-  }
-}
-
-TokenWindows data() { return TokenWindows(numbers::below(13, 400, 3)); }
-
-const TrainerOptions options = {.steps = 5, .batch = 3, .accumulation = 2, .learning_rate = 1e-2, .seed = 4};
-
-/// What a training run logs, the weights behind it, and what the trained model writes.
-template <class D>
-std::vector<double> train_and_generate(const TransformerConfig& config) {
-  auto model = decoder<double, D>(config);
-  std::vector<double> all;
-  Trainer(model, options).fit(data(), [&](const TrainingStep& report) {
-    all.push_back(report.loss);
-    all.push_back(report.gradient_norm);
-  });
-  for_each_parameter(model, [&](const std::string&, const Tensor<double, D>& x) {
-    const auto values = x.to_vector();
-    all.insert(all.end(), values.begin(), values.end());
-  });
-  for (const std::int32_t token : generate(model, {1, 2, 3}, {.length = 20, .sampling = {.temperature = 0.8}})) all.push_back(token);
-  return all;
-}
 
 /// How often f waits for the device.
 template <class F>
@@ -103,18 +22,18 @@ std::int64_t synchronisations(const F& f) {
 }  // namespace
 
 TEST_CASE("a GPT-2-shaped decoder gives the same numbers on both backends") {
-  compare<float>(gpt, 1e-5);
-  compare<double>(gpt, 1e-13);
+  compare<float, Cpu>(gpt, 1e-5);
+  compare<double, Cpu>(gpt, 1e-13);
 }
 
 TEST_CASE("a Llama-shaped decoder gives the same numbers on both backends") {
-  compare<float>(llama, 1e-5);
-  compare<double>(llama, 1e-13);
+  compare<float, Cpu>(llama, 1e-5);
+  compare<double, Cpu>(llama, 1e-13);
 }
 
 TEST_CASE("a decoder with ALiBi and Swish gives the same numbers on both backends") {
-  compare<float>(other, 1e-5);
-  compare<double>(other, 1e-13);
+  compare<float, Cpu>(other, 1e-5);
+  compare<double, Cpu>(other, 1e-13);
 }
 
 TEST_CASE("Trainer and generate run on both backends") {

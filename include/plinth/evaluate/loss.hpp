@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <span>
 
+#include <plinth/autograd/module.hpp>
 #include <plinth/ops/cross_entropy.hpp>
 
 namespace plinth {
@@ -50,7 +51,7 @@ class MeanLoss {
 template <class M>
 double mean_loss(const M& model, std::span<const std::int32_t> tokens, std::int64_t context, std::int64_t rows = 64) {
   using D = typename M::device;
-  static_assert(requires(const Tensor<std::int32_t, D>& ids) { model.loss(ids, ids); },
+  static_assert(LanguageModel<M>,
                 "a language model has loss(tokens, targets), such as: return cross_entropy((*this)(tokens), targets);");
   const NoGradient no_gradient;
   const auto count = static_cast<std::int64_t>(tokens.size()) - 1;

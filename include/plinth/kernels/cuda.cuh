@@ -1,25 +1,35 @@
 // SPDX-License-Identifier: MIT
-// The CUDA backend: kernels<Cuda> joins the structs of kernels/cuda/. So far it has the part of the contract that is
-// asserted below; no model runs on it yet.
+// The CUDA backend: kernels<Cuda> joins the structs of kernels/cuda/. It has all that the contract requires and none of
+// what is optional: products and attention are plain kernels without tensor cores.
 #pragma once
 
 #include <plinth/kernels/contract.hpp>
+#include <plinth/kernels/cuda/attention.cuh>
+#include <plinth/kernels/cuda/dropout.cuh>
 #include <plinth/kernels/cuda/elementwise.cuh>
 #include <plinth/kernels/cuda/gemm.cuh>
+#include <plinth/kernels/cuda/norm.cuh>
+#include <plinth/kernels/cuda/optimizer.cuh>
 #include <plinth/kernels/cuda/reduction.cuh>
+#include <plinth/kernels/cuda/rows.cuh>
 #include <plinth/kernels/cuda/softmax.cuh>
 #include <plinth/kernels/cuda/strided.cuh>
 
 namespace plinth {
 
 template <>
-struct kernels<Cuda> : cuda::CudaElementwise, cuda::CudaStrided, cuda::CudaReduction, cuda::CudaGemm, cuda::CudaSoftmax {};
+struct kernels<Cuda> : cuda::CudaElementwise,
+                       cuda::CudaStrided,
+                       cuda::CudaReduction,
+                       cuda::CudaGemm,
+                       cuda::CudaSoftmax,
+                       cuda::CudaAttention,
+                       cuda::CudaNorm,
+                       cuda::CudaRows,
+                       cuda::CudaDropout,
+                       cuda::CudaOptimizer {};
 
-static_assert(contract::Fill<kernels<Cuda>, Cuda, float> && contract::Copy<kernels<Cuda>, Cuda, float> &&
-              contract::Cast<kernels<Cuda>, Cuda, float> && contract::Accumulate<kernels<Cuda>, Cuda, float> &&
-              contract::Scale<kernels<Cuda>, Cuda, float> && contract::Pointwise<kernels<Cuda>, Cuda, float> &&
-              contract::PointwiseBackward<kernels<Cuda>, Cuda, float> && contract::Binary<kernels<Cuda>, Cuda, float> &&
-              contract::ReduceSum<kernels<Cuda>, Cuda, float> && contract::Gemm<kernels<Cuda>, Cuda, float> &&
-              contract::Softmax<kernels<Cuda>, Cuda, float>);
+static_assert(RequiredKernels<kernels<Cuda>, Cuda, float> && RequiredKernels<kernels<Cuda>, Cuda, double> &&
+              RequiredKernels<kernels<Cuda>, Cuda, bfloat16> && RequiredKernels<kernels<Cuda>, Cuda, half>);
 
 }  // namespace plinth

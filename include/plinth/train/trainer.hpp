@@ -114,7 +114,7 @@ class Trainer {
   template <class Observer = detail::Unobserved>
   void fit(const TokenWindows& data, Observer&& observer = {}) {
     static_assert(
-        requires(const M& model, const Tensor<std::int32_t, D>& ids) { model.loss(ids, ids); },
+        LanguageModel<M>,
         "a language model has loss(tokens, targets), such as: return cross_entropy((*this)(tokens), targets);");
     const std::int64_t context = options_.context ? options_.context : model_.config.context;
     fit(

@@ -5,8 +5,11 @@
 #include "ops_test.cpp"
 #include "queue_test.cpp"
 #include "reduction_test.cpp"
+#include "rows_test.cpp"
 #include "softmax_test.cpp"
 #include "strided_test.cpp"
+#include "training_test.cpp"
+#include "model_test.cpp"
 
 #include <cstdio>
 #include <cstdlib>

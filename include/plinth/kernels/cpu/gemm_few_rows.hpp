@@ -48,11 +48,9 @@ struct SumsOfProducts {
     using V = LaneVector<A, lanes>;
     V total[together][parts] = {};
     const auto add_round = [&](const T* left, const auto& right) __attribute__((always_inline)) {
-#pragma GCC unroll 8
       for (int part = 0; part < parts; ++part) {
         V one, other;
         load_lanes<lanes, A>(left + part * lanes, one);
-#pragma GCC unroll 8
         for (int c = 0; c < together; ++c) {
           load_lanes<lanes, A>(right(c) + part * lanes, other);
           total[c][part] += one * other;

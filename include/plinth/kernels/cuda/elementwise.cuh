@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <limits>
 
 #include <plinth/kernels/cuda/launch.cuh>
 #include <plinth/tensor/element.hpp>
@@ -51,10 +52,28 @@ void map(queue<Cuda>& queue, std::int64_t n, F f, Y* y, const X*... x) {
          packs, f, y, x...);
 }
 
+template <class F>
+__global__ void call_with_indices(std::int64_t n, F f) {
+  const std::int64_t step = std::int64_t{gridDim.x} * blockDim.x;
+  for (std::int64_t i = std::int64_t{blockIdx.x} * blockDim.x + threadIdx.x; i < n; i += step) f(i);
+}
+
+/// Queues f(i) for i in [0, n), in any order.
+template <class F>
+void for_each_index(queue<Cuda>& queue, std::int64_t n, const F& f) {
+  launch(queue, map_blocks(queue, n), map_threads, 0, call_with_indices<F>, n, f);
+}
+
 /// A number as another type, by way of that type's accumulator.
 template <class To, class From>
 PLINTH_HD To rounded(From x) {
   return static_cast<To>(static_cast<accumulator_t<To>>(x));
+}
+
+/// What stands for a value that an index outside its table asks for.
+template <class T>
+PLINTH_HD T no_value() {
+  return rounded<T>(std::numeric_limits<float>::quiet_NaN());
 }
 
 template <class T>

@@ -11,6 +11,7 @@
 
 #include <plinth/kernels/cuda/intrinsics.cuh>
 #include <plinth/kernels/cuda/queue.cuh>
+#include <plinth/tensor/element.hpp>
 #include <plinth/tensor/host_device.hpp>
 
 namespace plinth::cuda {
@@ -36,6 +37,13 @@ void launch(queue<Cuda>& queue, std::int64_t grid, int block, std::size_t shared
   config.dynamicSmemBytes = shared_bytes;
   config.stream = queue.stream();
   check(cudaLaunchKernelEx(&config, kernel, arguments...), "launching a kernel");
+}
+
+/// Queues a kernel that takes a row with each team, whose reductions are over accumulators of T.
+template <class Team, class T, class Kernel, class... Arguments>
+void launch_rows(queue<Cuda>& queue, std::int64_t rows, Kernel* kernel, Arguments... arguments) {
+  launch(queue, blocks_for(rows, Team::rows_per_block), Team::block, Team::shared_values * sizeof(accumulator_t<T>), kernel,
+         arguments...);
 }
 
 }  // namespace plinth::cuda

@@ -64,6 +64,15 @@ struct BlockTeam {
   }
 };
 
+/// f(Team()) for the team that takes rows of so many columns.
+template <class F>
+void with_team(std::int64_t columns, const F& f) {
+  if (columns <= short_row)
+    f(WarpTeam());
+  else
+    f(BlockTeam());
+}
+
 /// `first` and f(i) for i in [0, n), combined by a team: each member takes every Team::size-th.
 template <class Team, class A, class Combine, class F>
 __device__ A reduce_row(std::int64_t n, A first, Combine combine, const F& f) {

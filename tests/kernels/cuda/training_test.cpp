@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: MIT
+// CUDA's kernels of training alone in every element type against plain loops: optimisers, dropout, the squared norm.
+#include "kernels/cuda/against_plain_device.hpp"
+
+using namespace plinth;
+
+namespace {
+
+const std::vector<std::int64_t> counts = {0, 1, 3, 255, 256, 257, 1000, 16384, 16385, 40001};
+
+}  // namespace
+
+TEMPLATE_TEST_CASE("cuda optimisers", "[cuda]", float, double, bfloat16, half) {
+  using T = TestType;
+  using A = accumulator_t<T>;
+  using namespace on_devices;
+  for (const Count n : {Count{0}, Count{1}, Count{257}, Count{5000}}) {
+    const auto gradient = numbers::normal<T>(n, 1), weight = numbers::normal<T>(n, 2);
+    std::vector<A> master, first = numbers::normal<A>(n, 3), second = numbers::normal<A>(n, 4);
+    for (const T value : weight) master.push_back(static_cast<A>(value));
+    for (A& value : second) value *= value;
+    for (const bool proceed : {true, false}) {
+      const std::vector<A> step_values = {A(0.01), A(proceed), A(0.5), A(0.3), A(0.2)};
+      const auto results = [](const auto& weights, const auto& state, const auto& more) {
+        std::vector<std::vector<double>> all(3);
+        for (const auto value : weights) all[0].push_back(static_cast<double>(value));
+        for (const auto value : state) all[1].push_back(static_cast<double>(value));
+        for (const auto value : more) all[2].push_back(static_cast<double>(value));
+        return all;
+      };
+      for (const bool decoupled : {true, false})
+        agree<T>("adam", 1, n, [&]<class D>(D) {
+          auto g = placed<D>(gradient), w = placed<D>(weight);
+          auto values = placed<D>(step_values), kept = placed<D>(master), m = placed<D>(first), v = placed<D>(second);
+          kernels<D>::adam(queue<D>::current(), n, {.weight_decay = 0.1}, decoupled, 0.7, values.data(), g.data(), m.data(),
+                           v.data(), std::is_same_v<T, A> ? nullptr : kept.data(), w.data());
+          return results(w.values(), m.values(), v.values());
+        });
+      for (const bool nesterov : {true, false})
+        for (const bool with_momentum : {true, false})
+          agree<T>("sgd", 1, n, [&]<class D>(D) {
+            auto g = placed<D>(gradient), w = placed<D>(weight);
+            auto values = placed<D>(step_values), kept = placed<D>(master), v = placed<D>(first);
+            kernels<D>::sgd(queue<D>::current(), n, {.momentum = with_momentum ? 0.9 : 0, .weight_decay = 0.1, .nesterov = nesterov}, 0.7,
+                            values.data(), g.data(), with_momentum ? v.data() : nullptr,
+                            std::is_same_v<T, A> ? nullptr : kept.data(), w.data());
+            return results(w.values(), v.values(), kept.values());
+          });
+    }
+  }
+}
+
+TEMPLATE_TEST_CASE("cuda dropout draws the mask of the CPU", "[cuda]", float, double, bfloat16, half) {
+  using T = TestType;
+  using namespace on_devices;
+  const RandomStream stream{.seed = 11, .purpose = RandomPurpose::dropout, .site = 3};
+  for (const Count n : counts)
+    for (const double probability : {0.0, 0.3, 1.0}) {
+      const auto x = numbers::normal<T>(n, 1);
+      agree<T>("dropout", 1, n, [&]<class D>(D) {
+        auto y = placed<D>(x);
+        auto step = placed<D>(std::vector<std::int32_t>{9});
+        kernels<D>::dropout(queue<D>::current(), n, probability, stream, step.data(), y.data(), y.data());
+        return std::vector<std::vector<T>>{y.values()};
+      });
+    }
+}
+
+TEMPLATE_TEST_CASE("cuda squared norm", "[cuda]", float, double, bfloat16, half) {
+  using T = TestType;
+  using A = accumulator_t<T>;
+  using namespace on_devices;
+  for (const Count n : counts) {
+    const auto x = numbers::normal<T>(n, 1);
+    agree<A>("squared_norm", 1, n, [&]<class D>(D) {
+      auto on_x = placed<D>(x);
+      auto sum = placed<D>(std::vector<A>{A(3)});
+      kernels<D>::squared_norm(queue<D>::current(), n, on_x.data(), sum.data());
+      return std::vector<std::vector<A>>{sum.values()};
+    });
+  }
+}
