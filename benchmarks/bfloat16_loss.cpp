@@ -3,7 +3,9 @@
 // element types, and the loss on the last tenth of the tokens before and after.
 #include <cstdint>
 #include <cstdio>
+#include <exception>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <CLI/CLI.hpp>
@@ -22,6 +24,7 @@ struct Options {
 /// Tokens of two bytes each, the low one first, as nanoGPT's prepare.py writes them. Throws IoError.
 std::vector<std::int32_t> read_tokens(const std::string& file, std::int64_t vocabulary) {
   const std::string bytes = plinth::read_text(file);
+  if (bytes.size() % 2 != 0) throw plinth::IoError(file + ": an odd number of bytes; two a token are expected");
   std::vector<std::int32_t> tokens(bytes.size() / 2);
   for (std::size_t i = 0; i < tokens.size(); ++i) {
     tokens[i] = static_cast<unsigned char>(bytes[2 * i]) + 256 * static_cast<unsigned char>(bytes[2 * i + 1]);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Speed of the CPU matrix product at a transformer's shapes beside the processor's limit and other libraries: NT, a
-// linear layer's forward pass (C = A B^T); NN and TN, its gradients of the same sizes; packed, NT with weights that were
-// packed before. Of one row, as when a model writes a token, the limit is reading the weights.
+// linear layer's forward pass (C = A B^T); NN and TN, its gradients of the same sizes; packed, NT with weights that
+// were packed before. Of one row, as when a model writes a token, the limit is reading the weights.
 #include <cstdint>
 #include <cstdio>
 #include <string>
@@ -57,9 +57,11 @@ benchmark::Row product(const std::string& type, const std::string& form, const S
     CpuGemm::pack_b(queue, shape, b.data(), packed_b.mutable_data());
   }
   std::vector<benchmark::Contender> contenders = {{"Plinth", [&] {
-    CpuGemm::gemm_bias_activation(queue, shape, plinth::Identity(), a.data(), b.data(), static_cast<const T*>(nullptr),
-                                  c.data(), static_cast<T*>(nullptr), packed_b.data());
-  }}};
+                                                     CpuGemm::gemm_bias_activation(
+                                                         queue, shape, plinth::Identity(), a.data(), b.data(),
+                                                         static_cast<const T*>(nullptr), c.data(),
+                                                         static_cast<T*>(nullptr), packed_b.data());
+                                                   }}};
   for (auto& peer : benchmark::gemm_peers(operands, a.data(), b.data(), c.data()))
     contenders.push_back(std::move(peer));
   const std::string name = (s.M == 1 ? "decode " + type : "GEMM " + type + " " + form) + " " + std::to_string(s.M) +
@@ -100,7 +102,8 @@ int main(int argc, char** argv) {
   app.add_option("--samples", options.samples, "Samples, of which the median counts")->check(CLI::Range(1, 1000));
   app.add_option("--threads", options.threads, "Numbers of threads")->check(CLI::Range(1, most));
   app.add_option("--types", options.types, "Element types")->check(CLI::IsMember({"float", "bfloat16"}));
-  app.add_option("--forms", options.forms, "Which of A and B is transposed; packed: NT of a B that was packed before")->check(CLI::IsMember({"NT", "NN", "TN", "packed"}));
+  app.add_option("--forms", options.forms, "Which of A and B is transposed; packed: NT of a B that was packed before")
+      ->check(CLI::IsMember({"NT", "NN", "TN", "packed"}));
   CLI11_PARSE(app, argc, argv);
   const benchmark::Table table(options.json);
   for (const std::string& type : options.types) {

@@ -128,7 +128,8 @@ class Scoreboard:
 
     def add_means(self):
         """Geometric means over the shapes of the matrix product, of every column."""
-        families = [(f"GEMM {kind}{form}", "") for kind in ("float", "bfloat16") for form in ("", " NT", " NN", " TN", " packed")]
+        families = [(f"GEMM {kind}{form}", "") for kind in ("float", "bfloat16")
+                    for form in ("", " NT", " NN", " TN", " packed")]
         for family, suffix in families + [("GEMM float NT", f", {narrower}") for narrower in NARROWER]:
             part = re.compile(f"{family}( \\w\\w)? \\d+ x \\d+ x \\d+{suffix}")
             for threads in self.threads:

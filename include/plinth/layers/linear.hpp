@@ -73,6 +73,7 @@ struct LinearOp {
     Tensor<T, D> pre_activation;
     if (recorded && !std::same_as<F, Identity>) pre_activation = Tensor<T, D>(shape);
     run(values, w, bias.defined() ? detail::dense(bias) : bias, y, pre_activation);
+    packed = nullptr;
     if (recorded) map = {values, w, bias.defined()};
     if (pre_activation.defined()) z = pre_activation;
     return y;
@@ -96,7 +97,7 @@ struct LinearOp {
            Tensor<T, D>& pre_activation) const {
     auto& q = queue<D>::current();
     const std::int64_t outputs = w.size(0), rows = detail::leading_count(y.shape());
-    const GemmShape shape = PackedWeight<T, D>::product(rows, w);
+    const GemmShape shape = detail::linear_product(rows, w);
     if constexpr (PackedGemm<kernels<D>, D, T>) {
       kernels<D>::gemm_bias_activation(q, shape, formula, values.data(), w.data(), bias.data(), y.mutable_data(),
                                        pre_activation.mutable_data(), packed);
@@ -135,7 +136,7 @@ template <class T, class D = Cpu>
 struct Linear {
   Tensor<T, D> weight;        ///< (out, in)
   Tensor<T, D> bias;          ///< (out), or undefined
-  PackedWeight<T, D> packed;  ///< of the weight, once pack() was called
+  PackedWeight<T, D> packed;  ///< of the weight, from pack_weight() on; {}: nothing
 
   Linear() = default;
   /// From so many inputs to so many outputs, all weights zero. Throws ShapeError for a negative number.
@@ -151,8 +152,9 @@ struct Linear {
   Tensor<T, D> operator()(const Tensor<T, D>& x, F activation = {}) const {
     return linear(x, weight, bias, activation, packed);
   }
-  /// Packs the weight, as pack_weights does for all layers of a model. Throws MemoryError.
-  void pack() {
+  /// Packs the weight, as pack_weights does for all layers of a model. Throws MemoryError; then nothing is packed.
+  void pack_weight() {
+    packed = {};
     if (weight.defined()) packed = PackedWeight<T, D>(weight);
   }
   static void visit(auto& self, auto&& f) {

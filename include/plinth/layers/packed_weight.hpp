@@ -11,17 +11,28 @@
 
 namespace plinth {
 
+namespace detail {
+
+/// The product x W^T of x (rows, in), dense, with a weight W (out, in).
+template <class T, class D>
+GemmShape linear_product(std::int64_t rows, const Tensor<T, D>& weight) {
+  const std::int64_t inputs = weight.size(1), outputs = weight.size(0);
+  return {1, rows, outputs, inputs, {inputs, 1, 0}, {weight.strides()[1], weight.strides()[0], 0}, {outputs, 1, 0}};
+}
+
+}  // namespace detail
+
 /// Nothing, or a copy of a weight in the layout of the backend's matrix product.
 template <class T, class D>
 class PackedWeight {
  public:
   PackedWeight() = default;
-  /// Of weight (out, in). Nothing where the backend has no layout of its own. Throws MemoryError.
+  /// Of weight (out, in). Nothing where the backend has no layout of its own. Throws ShapeError, MemoryError.
   explicit PackedWeight(const Tensor<T, D>& weight) {
     if constexpr (PackedGemm<kernels<D>, D, T>) {
       const std::int64_t bytes = kernels<D>::template packed_bytes<T>(weight.size(0), weight.size(1));
       panels_ = Tensor<T, D>({(bytes + std::int64_t{sizeof(T)} - 1) / std::int64_t{sizeof(T)}});
-      kernels<D>::pack_b(queue<D>::current(), product(1, weight), weight.data(), panels_.mutable_data());
+      kernels<D>::pack_b(queue<D>::current(), detail::linear_product(1, weight), weight.data(), panels_.mutable_data());
       source_ = detach(weight);
       version_ = weight.version();
     }
@@ -35,24 +46,21 @@ class PackedWeight {
     return current ? panels_.data() : nullptr;
   }
 
-  /// The product x W^T of x (rows, in), dense, with a weight (out, in).
-  static GemmShape product(std::int64_t rows, const Tensor<T, D>& weight) {
-    const std::int64_t inputs = weight.size(1), outputs = weight.size(0);
-    return {1, rows, outputs, inputs, {inputs, 1, 0}, {weight.strides()[1], weight.strides()[0], 0}, {outputs, 1, 0}};
-  }
-
  private:
   Tensor<T, D> panels_, source_;
   std::uint64_t version_ = 0;
 };
 
-/// Lays the weights of all linear layers out for products once and for all, beside the weights themselves: a prompt, or
-/// a token of each of several sequences, is then read faster, by the same bits. A weight that is written to later is
-/// used as if it had not been packed. Costs as much memory as the weights. Throws MemoryError.
+/// Lays the weights of a model's linear layers out for products once and for all, beside the weights themselves: a
+/// prompt, or a token of each of several sequences, is then read faster, by the same bits. A language model's head, of
+/// which generation computes one row, is left as it is. A weight that mutable_data() opens later, of any tensor that
+/// shares its storage, is used as if it had not been packed. Costs the memory of the weights once more, in float for
+/// half, and for bfloat16 where the processor does not multiply it. Throws MemoryError; what was packed by then stays
+/// so.
 template <ModelPart M>
 void pack_weights(M& model) {
   walk("", model, [](const std::string&, auto& part) {
-    if constexpr (requires { part.pack(); }) part.pack();
+    if constexpr (requires { part.pack_weight(); }) part.pack_weight();
   });
 }
 

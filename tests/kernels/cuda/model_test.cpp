@@ -8,7 +8,7 @@ using namespace models_on_devices;
 
 TEST_CASE("cuda: decoders give the numbers of plain loops", "[cuda]") {
   for (const TransformerConfig& config : {gpt, llama, other}) {
-    compare<double, Cuda>(config, 1e-13);  // other types: the kernels' own tests, since nvcc is slow
+    compare<double, Cuda>(config, 1e-13);
   }
 }
 

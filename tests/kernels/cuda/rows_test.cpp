@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 using namespace plinth;
 
@@ -73,6 +74,26 @@ TEMPLATE_TEST_CASE("cuda cross-entropy", "[cuda]", float, double, bfloat16, half
     }
 }
 
+TEST_CASE("cuda cross-entropy of infinities and NaNs", "[cuda]") {
+  constexpr float none = -std::numeric_limits<float>::infinity(), nan = std::numeric_limits<float>::quiet_NaN();
+  auto& q = queue<Cuda>::current();
+  const std::vector<std::vector<float>> rows = {{none, 1, 2, none}, {3e38f, 0, -3e38f, 0}, {0, nan, 0, 0}};
+  for (const auto& row : rows) {
+    const auto on = [&]<class D>(D) {
+      auto logits = on_devices::placed<D>(row);
+      auto targets = on_devices::placed<D>(std::vector<std::int32_t>{1});
+      auto log_sum_exp = on_devices::nothing<D, float>(1), loss = on_devices::nothing<D, float>(1),
+           used = on_devices::nothing<D, float>(1);
+      kernels<D>::cross_entropy(queue<D>::current(), 1, 4, 0.0, logits.data(), targets.data(), log_sum_exp.data(),
+                                loss.data(), used.data());
+      return loss.values()[0];
+    };
+    const float on_cuda = on(Cuda()), on_plain = on(Plain());
+    CHECK((on_cuda == Approx(on_plain) || (std::isnan(on_cuda) && std::isnan(row[1]))));
+  }
+  q.synchronize();
+}
+
 TEMPLATE_TEST_CASE("cuda table rows", "[cuda]", float, double, bfloat16, half) {
   using T = TestType;
   using namespace on_devices;
@@ -131,9 +152,9 @@ TEMPLATE_TEST_CASE("cuda attention masks", "[cuda]", float, double, bfloat16, ha
           auto on_rows = on_devices::placed<D>(rows);
           auto mask = on_devices::nothing<D, T>(2 * 5 * 9);
           kernels<D>::attention_mask(queue<D>::current(), shape, given ? on_rows.data() : nullptr, mask.data());
-          std::vector<bool> seen;
-          for (const T value : mask.values()) seen.push_back(static_cast<double>(value) == 0);
-          return seen;
+          std::vector<double> values;
+          for (const T value : mask.values()) values.push_back(static_cast<double>(value));
+          return values;
         };
         CHECK(on(Cuda()) == on(Plain()));
       }
@@ -160,6 +181,12 @@ TEST_CASE("cuda: an index outside its table yields NaN, and touches nothing else
   const auto gradients = dlogits.values();
   CHECK((std::isnan(gradients[2]) && std::isnan(gradients[3]) && gradients[4] == 0 && gradients[5] == 0));
   CHECK(gradients[0] == Approx(0.5 / 3));
+
+  const DeviceArray<std::int32_t> rows({0, 0, 2, 0, 0, 3});  // of the second the end lies outside
+  const DeviceArray<float> mask(std::vector<float>(4));
+  kernels<Cuda>::attention_mask(q, {.batch = 2, .heads = 1, .key_heads = 1, .queries = 1, .keys = 2}, rows.data(), mask.data());
+  const auto seen = mask.values();
+  CHECK((seen[0] == 0 && seen[1] == 0 && std::isnan(seen[2]) && std::isnan(seen[3])));
 
   const HeadLayout layout{4, 4, 4};
   const RotaryShape shape{.batch = 1, .heads = 1, .time = 2, .head_size = 4, .rotated = 2, .table_rows = 3, .x = layout, .y = layout};

@@ -17,7 +17,7 @@ TEMPLATE_TEST_CASE("cuda optimisers", "[cuda]", float, double, bfloat16, half) {
   for (const Count n : {Count{0}, Count{1}, Count{257}, Count{5000}}) {
     const auto gradient = numbers::normal<T>(n, 1), weight = numbers::normal<T>(n, 2);
     std::vector<A> master, first = numbers::normal<A>(n, 3), second = numbers::normal<A>(n, 4);
-    for (const T value : weight) master.push_back(static_cast<A>(value));
+    for (const T value : weight) master.push_back(static_cast<A>(value) * (master.size() % 3 ? A(1.0001) : A(2)));
     for (A& value : second) value *= value;
     for (const bool proceed : {true, false}) {
       const std::vector<A> step_values = {A(0.01), A(proceed), A(0.5), A(0.3), A(0.2)};
@@ -34,7 +34,10 @@ TEMPLATE_TEST_CASE("cuda optimisers", "[cuda]", float, double, bfloat16, half) {
           auto values = placed<D>(step_values), kept = placed<D>(master), m = placed<D>(first), v = placed<D>(second);
           kernels<D>::adam(queue<D>::current(), n, {.weight_decay = 0.1}, decoupled, 0.7, values.data(), g.data(), m.data(),
                            v.data(), std::is_same_v<T, A> ? nullptr : kept.data(), w.data());
-          return results(w.values(), m.values(), v.values());
+          auto moments = m.values();
+          const auto more = v.values();
+          moments.insert(moments.end(), more.begin(), more.end());
+          return results(w.values(), moments, kept.values());
         });
       for (const bool nesterov : {true, false})
         for (const bool with_momentum : {true, false})

@@ -7,6 +7,7 @@
 
 #include <plinth/kernels/cuda/elementwise.cuh>
 #include <plinth/kernels/cuda/launch.cuh>
+#include <plinth/kernels/cuda/scratch.cuh>
 #include <plinth/kernels/cuda/team.cuh>
 #include <plinth/tensor/element.hpp>
 
@@ -43,24 +44,6 @@ __global__ void __launch_bounds__(strip_columns* strip_parts)
   for (int p = 1; p < strip_parts; ++p) sum += sums[p * strip_columns + column];
   y[o * inner + i] = static_cast<T>(sum);
 }
-
-/// Memory of the device for the kernels of one call: a later block of the pool that takes its place queues behind them.
-template <class T>
-class Scratch {
- public:
-  /// Throws MemoryError.
-  explicit Scratch(std::int64_t count)
-      : bytes_(static_cast<std::size_t>(count) * sizeof(T)), data_(static_cast<T*>(memory<Cuda>::allocate(bytes_))) {}
-  ~Scratch() { memory<Cuda>::release(data_, bytes_); }
-  Scratch(const Scratch&) = delete;
-  Scratch& operator=(const Scratch&) = delete;
-
-  T* data() const { return data_; }
-
- private:
-  std::size_t bytes_;
-  T* data_;
-};
 
 inline constexpr std::int64_t rows_together = 256;  // of a block of sum_terms
 

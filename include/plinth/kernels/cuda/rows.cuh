@@ -28,7 +28,7 @@ struct GatherRows {
 inline constexpr int scatter_threads = 256, scatter_rows = 32;  // of a block; rows of the table that it adds to
 
 /// dtable[ids[r]] += dy[r]. A block looks at all ids for those of its rows of the table and adds what belongs there in
-/// the order of r; where an id is outside the table the first row becomes NaN.
+/// the order of r, which takes n table_rows / scatter_rows looks; where an id is outside the table its first row becomes NaN.
 template <class T>
 __global__ void __launch_bounds__(scatter_threads)
     scatter_rows_of(std::int64_t n, std::int64_t table_rows, std::int64_t columns, const std::int32_t* ids, const T* dy,

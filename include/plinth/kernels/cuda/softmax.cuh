@@ -8,7 +8,7 @@
 
 #include <plinth/kernels/cuda/elementwise.cuh>
 #include <plinth/kernels/cuda/launch.cuh>
-#include <plinth/kernels/cuda/reduction.cuh>
+#include <plinth/kernels/cuda/scratch.cuh>
 #include <plinth/kernels/cuda/team.cuh>
 #include <plinth/tensor/element.hpp>
 #include <plinth/tensor/scalar_math.hpp>
@@ -47,7 +47,7 @@ __global__ void __launch_bounds__(Team::block)
     to[i] = static_cast<T>(static_cast<A>(p[i]) * (static_cast<A>(dp[i]) - mean));
 }
 
-/// log_sum_exp[r], and what the row adds to the sum of losses: NaN for a target outside the row, 0 for a negative one.
+/// log_sum_exp[r], and the row's loss, NaN for a target outside it; it does not count where the target is negative.
 template <class Team, class T>
 __global__ void __launch_bounds__(Team::block)
     cross_entropy_rows(std::int64_t rows, std::int64_t columns, double smoothing, const T* logits,
@@ -65,13 +65,11 @@ __global__ void __launch_bounds__(Team::block)
   if (Team::member() > 0) return;
   const std::int32_t target = targets[r];
   const A logarithm = top + std::log(sum);
-  const double wanted =
-      target < 0          ? static_cast<double>(logarithm)
-      : target >= columns ? std::numeric_limits<double>::quiet_NaN()
-                          : (1 - smoothing) * static_cast<double>(row[target]) +
-                                smoothing * static_cast<double>(all) / static_cast<double>(columns);
+  const double wanted = target >= 0 && target < columns ? static_cast<double>(row[target])
+                                                        : std::numeric_limits<double>::quiet_NaN();
   log_sum_exp[r] = logarithm;
-  row_loss[r] = static_cast<double>(logarithm) - wanted;
+  row_loss[r] = static_cast<double>(logarithm) - (1 - smoothing) * wanted -
+                smoothing * static_cast<double>(all) / static_cast<double>(columns);
 }
 
 /// The mean of row_loss over rows with a target, and their number.

@@ -20,7 +20,7 @@ struct Sum {
 struct Max {
   template <class A>
   PLINTH_HD A operator()(A a, A b) const {
-    return b <= a ? a : b;
+    return b > a ? b : a;
   }
 };
 
