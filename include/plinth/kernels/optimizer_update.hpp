@@ -11,7 +11,7 @@
 #include <plinth/tensor/host_device.hpp>
 #include <plinth/tensor/scalar_math.hpp>
 
-namespace plinth {
+namespace plinth::detail {
 
 /// Weights as an optimiser reads and writes them: in A, those of 16 bits beside their masters.
 template <class T>
@@ -111,4 +111,4 @@ struct AdamUpdate {
   }
 };
 
-}  // namespace plinth
+}  // namespace plinth::detail

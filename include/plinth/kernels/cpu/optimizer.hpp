@@ -16,7 +16,7 @@ struct CpuOptimizer {
                   const accumulator_t<T>* step_values, const T* gradient, accumulator_t<T>* velocity,
                   accumulator_t<T>* master, T* weight) {
     if (step_values[1] != accumulator_t<T>(0))
-      run(queue, n, SgdUpdate<T>(settings, rate_factor, step_values, gradient, velocity, master, weight));
+      run(queue, n, detail::SgdUpdate<T>(settings, rate_factor, step_values, gradient, velocity, master, weight));
   }
 
   template <class T>
@@ -25,7 +25,8 @@ struct CpuOptimizer {
                    accumulator_t<T>* second, accumulator_t<T>* master, T* weight) {
     if (step_values[1] != accumulator_t<T>(0))
       run(queue, n,
-          AdamUpdate<T>(settings, decoupled, rate_factor, step_values, gradient, first, second, master, weight));
+          detail::AdamUpdate<T>(settings, decoupled, rate_factor, step_values, gradient, first, second, master,
+                                weight));
   }
 
  private:

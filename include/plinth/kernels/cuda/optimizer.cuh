@@ -24,14 +24,14 @@ struct CudaOptimizer {
   static void sgd(queue<Cuda>& queue, std::int64_t n, const SgdSettings& settings, double rate_factor,
                   const accumulator_t<T>* step_values, const T* gradient, accumulator_t<T>* velocity,
                   accumulator_t<T>* master, T* weight) {
-    run<SgdUpdate<T>>(queue, n, step_values, settings, rate_factor, step_values, gradient, velocity, master, weight);
+    run<detail::SgdUpdate<T>>(queue, n, step_values, settings, rate_factor, step_values, gradient, velocity, master, weight);
   }
 
   template <class T>
   static void adam(queue<Cuda>& queue, std::int64_t n, const AdamSettings& settings, bool decoupled, double rate_factor,
                    const accumulator_t<T>* step_values, const T* gradient, accumulator_t<T>* first,
                    accumulator_t<T>* second, accumulator_t<T>* master, T* weight) {
-    run<AdamUpdate<T>>(queue, n, step_values, settings, decoupled, rate_factor, step_values, gradient, first, second,
+    run<detail::AdamUpdate<T>>(queue, n, step_values, settings, decoupled, rate_factor, step_values, gradient, first, second,
                        master, weight);
   }
 
