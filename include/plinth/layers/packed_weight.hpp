@@ -8,6 +8,7 @@
 #include <plinth/autograd/apply.hpp>
 #include <plinth/autograd/module.hpp>
 #include <plinth/kernels/contract.hpp>
+#include <plinth/tensor/shared.hpp>
 
 namespace plinth {
 
@@ -31,24 +32,32 @@ class PackedWeight {
   explicit PackedWeight(const Tensor<T, D>& weight) {
     if constexpr (PackedGemm<kernels<D>, D, T>) {
       const std::int64_t bytes = kernels<D>::template packed_bytes<T>(weight.size(0), weight.size(1));
-      panels_ = Tensor<T, D>({(bytes + std::int64_t{sizeof(T)} - 1) / std::int64_t{sizeof(T)}});
-      kernels<D>::pack_b(queue<D>::current(), detail::linear_product(1, weight), weight.data(), panels_.mutable_data());
-      source_ = detach(weight);
-      version_ = weight.version();
+      Tensor<T, D> panels({(bytes + std::int64_t{sizeof(T)} - 1) / std::int64_t{sizeof(T)}});
+      kernels<D>::pack_b(queue<D>::current(), detail::linear_product(1, weight), weight.data(), panels.mutable_data());
+      copy_ = detail::Shared<Copy>(new Copy(panels, weight));
     }
   }
 
   /// The copy, or null where there is none of this weight as it is now.
-  const void* of(const Tensor<T, D>& weight) const {
-    const bool current = panels_.defined() && source_.data() == weight.data() &&
-                         source_.strides() == weight.strides() && source_.shape() == weight.shape() &&
-                         version_ == weight.version();
-    return current ? panels_.data() : nullptr;
-  }
+  const void* of(const Tensor<T, D>& weight) const { return copy_ ? copy_->of(weight) : nullptr; }
 
  private:
-  Tensor<T, D> panels_, source_;
-  std::uint64_t version_ = 0;
+  /// The copy, and what it was made from.
+  struct Copy : detail::Counted {
+    Tensor<T, D> panels, source;
+    std::uint64_t version;
+
+    Copy(const Tensor<T, D>& panels_, const Tensor<T, D>& weight)
+        : panels(panels_), source(detach(weight)), version(weight.version()) {}
+
+    [[gnu::noinline]] const void* of(const Tensor<T, D>& weight) const {
+      const bool current = source.data() == weight.data() && source.strides() == weight.strides() &&
+                           source.shape() == weight.shape() && version == weight.version();
+      return current ? panels.data() : nullptr;
+    }
+  };
+
+  detail::Shared<Copy> copy_;
 };
 
 /// Lays the weights of a model's linear layers out for products once and for all, beside the weights themselves: a

@@ -47,22 +47,27 @@ struct SumsOfProducts {
     constexpr int lanes = GemmTile<Set>::bytes / static_cast<int>(sizeof(A)), parts = lane_count / lanes;
     using V = LaneVector<A, lanes>;
     V total[together][parts] = {};
-    const auto add_round = [&](const T* left, const auto& right) __attribute__((always_inline)) {
-      for (int part = 0; part < parts; ++part) {
-        V one, other;
-        load_lanes<lanes, A>(left + part * lanes, one);
-        for (int c = 0; c < together; ++c) {
-          load_lanes<lanes, A>(right(c) + part * lanes, other);
-          total[c][part] += one * other;
-        }
+    const T *left = x + begin, *right[together];
+    for (int c = 0; c < together; ++c) right[c] = y[c] + begin;
+    LaneCopy<T> copies[1 + together];
+    // Whole rounds of lanes, then the last, incomplete one by the same code on copies.
+    for (std::int64_t k = begin, rounds; k < end; k += rounds * lane_count) {
+      rounds = std::max<std::int64_t>((end - k) / lane_count, 1);
+      if (end - k < lane_count) {
+        left = copies[together].filled(left, end - k);
+        for (int c = 0; c < together; ++c) right[c] = copies[c].filled(right[c], end - k);
       }
-    };
-    std::int64_t k = begin;
-    for (; end - k >= lane_count; k += lane_count) add_round(x + k, [=](int c) { return y[c] + k; });
-    if (k < end) {
-      LaneCopy<T> left, right[together];
-      for (int c = 0; c < together; ++c) right[c].filled(y[c] + k, end - k);
-      add_round(left.filled(x + k, end - k), [&](int c) { return right[c].value; });
+      for (std::int64_t i = 0; i < rounds * lane_count; i += lane_count)
+        for (int part = 0; part < parts; ++part) {
+          V one, other;
+          load_lanes<lanes, A>(left + i + part * lanes, one);
+          for (int c = 0; c < together; ++c) {
+            load_lanes<lanes, A>(right[c] + i + part * lanes, other);
+            total[c][part] += one * other;
+          }
+        }
+      left += rounds * lane_count;
+      for (int c = 0; c < together; ++c) right[c] += rounds * lane_count;
     }
     for (int c = 0; c < together; ++c) {
       A lane[lane_count];
