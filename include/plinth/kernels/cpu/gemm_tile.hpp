@@ -98,10 +98,18 @@ struct Ahead {
     const std::int64_t start = rows * begin / all;
     return {first + start * row, rows * end / all - start, row, bytes};
   }
-  /// The next `count` of them, at most all that are left.
-  [[gnu::always_inline]] inline void fetch(std::int64_t count) {
-    for (; count > 0 && rows > 0; --count, --rows, first += row)
-      for (std::int64_t byte = 0; byte < bytes; byte += 64) __builtin_prefetch(first + byte, 0, 2);
+  /// Cache lines of all of them.
+  std::int64_t lines() const { return rows * divide_up(bytes, 64); }
+  /// Fetches `count` lines from line `at` of the first row on, which both move on; at most all that are left.
+  [[gnu::always_inline]] inline void fetch(std::int64_t count, std::int64_t& at) {
+    for (; count > 0 && rows > 0; --count) {
+      __builtin_prefetch(first + at, 0, 2);
+      at += 64;
+      if (at < bytes) continue;
+      at = 0;
+      first += row;
+      --rows;
+    }
   }
 };
 
@@ -190,11 +198,12 @@ template <class P, int Bytes, int Vectors, int... I>
   // C arrives just before it is needed: earlier, A and B evict it.
   const std::int64_t last = std::min<std::int64_t>(g.K, 48);
   Ahead ahead = g.ahead;
-  const std::int64_t fetched = ahead.rows > 0 ? divide_up(ahead.rows * between_fetches, g.K - last + 1) : 0;
+  std::int64_t byte = 0;
+  const std::int64_t fetched = ahead.rows > 0 ? divide_up(ahead.lines() * between_fetches, g.K - last + 1) : 0;
   const std::int64_t together = fetched > 0 ? between_fetches : g.K;
   for (std::int64_t left = g.K - last; left > 0; left -= together) {
     add_products<P, Vectors>(g, std::min(left, together), a, b, sum, rows);
-    if (fetched > 0) ahead.fetch(fetched);
+    if (fetched > 0) ahead.fetch(fetched, byte);
   }
   (__builtin_prefetch(g.goal + I * g.goal_row, 1), ...);
   (__builtin_prefetch(g.goal + I * g.goal_row + g.goal_last, 1), ...);
