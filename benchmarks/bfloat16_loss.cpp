@@ -5,7 +5,6 @@
 #include <cstdio>
 #include <exception>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include <CLI/CLI.hpp>
@@ -35,9 +34,9 @@ std::vector<std::int32_t> read_tokens(const std::string& file, std::int64_t voca
   return tokens;
 }
 
-/// The loss on held-out tokens before and after training.
+/// The loss on held-out tokens after training; or of the first weights.
 template <class T>
-std::pair<double, double> train(const Options& options) {
+double loss_after(bool training, const Options& options) {
   constexpr std::int64_t vocabulary = 50257;
   const auto tokens = read_tokens(options.tokens, vocabulary);
   const auto split = tokens.begin() + static_cast<std::ptrdiff_t>(tokens.size() * 9 / 10);
@@ -51,9 +50,8 @@ std::pair<double, double> train(const Options& options) {
                                   .learning_rate = 6e-4,
                                   .final_learning_rate = 6e-5,
                                   .warmup_steps = options.steps / 10});
-  const double before = plinth::mean_loss(model, held_out, options.context);
-  trainer.fit(data);
-  return {before, plinth::mean_loss(model, held_out, options.context)};
+  if (training) trainer.fit(data);
+  return plinth::mean_loss(model, held_out, options.context);
 }
 
 }  // namespace
@@ -69,8 +67,8 @@ int main(int argc, char** argv) {
   app.add_option("--context", options.context, "Tokens of a row")->check(CLI::Range(2, 1024));
   CLI11_PARSE(app, argc, argv);
   try {
-    const auto [before, in_float] = train<float>(options);
-    const double in_bfloat16 = train<plinth::bfloat16>(options).second;
+    const double before = loss_after<float>(false, options), in_float = loss_after<float>(true, options);
+    const double in_bfloat16 = loss_after<plinth::bfloat16>(true, options);
     const benchmark::Table table(options.json);
     const std::string name = "GPT-2 124M loss after " + std::to_string(options.steps) + " steps B" +
                              std::to_string(options.batch) + " T" + std::to_string(options.context);

@@ -40,12 +40,6 @@ inline constexpr bool is_optional<std::optional<T>> = true;
 template <class M>
 concept Module = requires(M& m) { M::visit(m, detail::AnyVisitor()); };
 
-/// A module with the loss in nats of targets (B, T), those that follow the tokens (B, T).
-template <class M>
-concept LanguageModel = requires(const M& model, const Tensor<std::int32_t, typename M::device>& ids) {
-  model.loss(ids, ids);
-};
-
 /// What a model is made of; the functions below also take a part, as in set_trainable(model.stack.blocks, false).
 template <class P>
 concept ModelPart = Module<P> || detail::is_tensor<std::remove_const_t<P>> || detail::is_vector<std::remove_const_t<P>> ||

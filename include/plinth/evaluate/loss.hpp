@@ -7,7 +7,7 @@
 #include <cstdint>
 #include <span>
 
-#include <plinth/autograd/module.hpp>
+#include <plinth/models/language_model.hpp>
 #include <plinth/ops/cross_entropy.hpp>
 
 namespace plinth {

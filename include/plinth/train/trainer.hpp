@@ -9,6 +9,7 @@
 #include <utility>
 
 #include <plinth/layers/dropout.hpp>
+#include <plinth/models/language_model.hpp>
 #include <plinth/ops/arithmetic.hpp>
 #include <plinth/train/adam.hpp>
 #include <plinth/train/clip.hpp>
