@@ -40,6 +40,26 @@ struct ProbabilitiesAgain {
   }
 };
 
+/// sum[i] = the sum over channels of x[i][d] y[i][d].
+template <class T>
+struct ProductsOfRows {
+  using A = accumulator_t<T>;
+  const T* x;
+  std::int64_t x_row;
+  const A* y;
+  std::int64_t y_row, rows, channels;
+  A* sum;
+
+  template <InstructionSet Set>
+  [[gnu::always_inline]] inline void run() const {
+    for (std::int64_t i = 0; i < rows; ++i) {
+      const T* left = x + i * x_row;
+      const A* right = y + i * y_row;
+      sum[i] = lane_sum<A>(channels, [=](std::int64_t d) { return static_cast<A>(left[d]) * right[d]; });
+    }
+  }
+};
+
 /// The gradients of AttentionForward. A thread takes a key head with all its query heads, so that each sum over queries
 /// runs in one order.
 template <class T>
@@ -157,26 +177,19 @@ class AttentionBackward {
   /// The block's queries (times scale) and output gradients, and delta.
   void load(const Scratch& mine, std::int64_t b, std::int64_t h, std::int64_t i, std::int64_t count) const {
     const std::int64_t rows = round_up(count, blocks_.tile.rows), place = b * s_.output.batch + h * s_.output.head;
-    copy_rows(o_.query + b * s_.query.batch + h * s_.query.head + i * s_.query.time, s_.query.time, count, s_.head_size,
+    copy_rows(set_, o_.query + b * s_.query.batch + h * s_.query.head + i * s_.query.time, s_.query.time, count, s_.head_size,
               static_cast<A>(s_.scale), rows, blocks_.row, mine.query);
-    copy_rows(o_.doutput + place + i * s_.output.time, s_.output.time, count, s_.head_size, A(1), rows, blocks_.row,
+    copy_rows(set_, o_.doutput + place + i * s_.output.time, s_.output.time, count, s_.head_size, A(1), rows, blocks_.row,
               mine.doutput);
     pack_columns(set_, mine.query, blocks_.row, 1, s_.head_size, count, blocks_.tile.columns, mine.query_panels);
     pack_columns(set_, mine.doutput, blocks_.row, 1, s_.head_size, count, blocks_.tile.columns, mine.doutput_panels);
-    for (std::int64_t r = 0; r < count; ++r) {
-      const T* y = o_.output + place + (i + r) * s_.output.time;
-      const A* dy = mine.doutput + r * blocks_.row;
-      A sum = 0;
-      for (std::int64_t d = 0; d < s_.head_size; ++d) sum += static_cast<A>(y[d]) * dy[d];
-      mine.delta[r] = sum;
-      mine.log_sum_exp[r] = o_.log_sum_exp[(b * s_.heads + h) * s_.queries + i + r];
-    }
+    std::copy_n(o_.log_sum_exp + (b * s_.heads + h) * s_.queries + i, count, mine.log_sum_exp);
+    run_job(set_, ProductsOfRows<T>{o_.output + place + i * s_.output.time, s_.output.time, mine.doutput, blocks_.row,
+                                    count, s_.head_size, mine.delta});
   }
 
   void write(const A* from, std::int64_t from_row, A factor, std::int64_t rows, std::int64_t to_row, T* to) const {
-    for (std::int64_t i = 0; i < rows; ++i)
-      for (std::int64_t d = 0; d < s_.head_size; ++d)
-        to[i * to_row + d] = static_cast<T>(from[i * from_row + d] * factor);
+    run_job(set_, ScaleRows<A, T, A>{from, from_row, to, to_row, rows, s_.head_size, &factor, 0});
   }
 
   queue<Cpu>& queue_;

@@ -66,17 +66,35 @@ void multiply_panels(InstructionSet set, const TileSize& tile, std::int64_t rows
   }
 }
 
-/// to[i][d] = factor x(i, d) for `count` rows, zero in the rows and channels beyond.
-template <class T>
-void copy_rows(const T* x, std::int64_t x_row, std::int64_t count, std::int64_t channels, accumulator_t<T> factor,
-               std::int64_t rows, std::int64_t to_row, accumulator_t<T>* to) {
-  using A = accumulator_t<T>;
-  for (std::int64_t i = 0; i < rows; ++i) {
-    A* line = to + i * to_row;
-    const std::int64_t kept = i < count ? channels : 0;
-    for (std::int64_t d = 0; d < kept; ++d) line[d] = static_cast<A>(x[i * x_row + d]) * factor;
-    std::fill(line + kept, line + to_row, A(0));
+/// y[i][d] = factor[i] x[i][d] for `rows` rows of so many channels; factor_step 0: one factor for all.
+template <class X, class Y, class A>
+struct ScaleRows {
+  const X* x;
+  std::int64_t x_row;
+  Y* y;
+  std::int64_t y_row, rows, channels;
+  const A* factor;
+  std::int64_t factor_step;
+
+  template <InstructionSet Set>
+  [[gnu::always_inline]] inline void run() const {
+    for (std::int64_t i = 0; i < rows; ++i) {
+      const X* from = x + i * x_row;
+      Y* to = y + i * y_row;
+      const A by = factor[i * factor_step];
+      independently(0, channels, [=](std::int64_t d) { to[d] = static_cast<Y>(static_cast<A>(from[d]) * by); });
+    }
   }
+};
+
+/// to[i][d] = factor x[i][d] for `count` rows, zero in the rows and channels beyond.
+template <class T>
+void copy_rows(InstructionSet set, const T* x, std::int64_t x_row, std::int64_t count, std::int64_t channels,
+               accumulator_t<T> factor, std::int64_t rows, std::int64_t to_row, accumulator_t<T>* to) {
+  using A = accumulator_t<T>;
+  run_job(set, ScaleRows<T, A, A>{x, x_row, to, to_row, count, channels, &factor, 0});
+  for (std::int64_t i = 0; i < count; ++i) std::fill(to + i * to_row + channels, to + (i + 1) * to_row, A(0));
+  std::fill(to + count * to_row, to + rows * to_row, A(0));
 }
 
 /// Which columns of a block of scores are visible: row r is query `query` + r, column c is key `key` + c.

@@ -125,7 +125,7 @@ class AttentionForward {
     const std::int64_t rows = round_up(count, blocks_.tile.rows),
                        group = b * s_.key_heads + h / (s_.heads / s_.key_heads);
     A *q = scratch, *y = q + rows * blocks_.row, *top = y + rows * blocks_.row, *sum = top + rows, *scores = sum + rows;
-    copy_rows(query + b * s_.query.batch + h * s_.query.head + i * s_.query.time, s_.query.time, count, s_.head_size,
+    copy_rows(set_, query + b * s_.query.batch + h * s_.query.head + i * s_.query.time, s_.query.time, count, s_.head_size,
               static_cast<A>(s_.scale), rows, blocks_.row, q);
     std::fill(top, top + rows, -std::numeric_limits<A>::infinity());
     std::fill(sum, sum + rows, A(0));
@@ -153,15 +153,16 @@ class AttentionForward {
                     keys_of(group) + j * s_.head_size, s_.head_size, scores, blocks_.score_row, false);
   }
 
-  void finish(std::int64_t b, std::int64_t h, std::int64_t i, std::int64_t count, const A* y, const A* top,
-              const A* sum, T* output, A* log_sum_exp) const {
+  /// Divides what was gathered by the sums, which are overwritten.
+  void finish(std::int64_t b, std::int64_t h, std::int64_t i, std::int64_t count, A* y, const A* top, A* sum, T* output,
+              A* log_sum_exp) const {
     for (std::int64_t r = 0; r < count; ++r) {
-      T* to = output + b * s_.output.batch + h * s_.output.head + (i + r) * s_.output.time;
-      const A inverse = A(1) / sum[r];
-      for (std::int64_t d = 0; d < s_.head_size; ++d)
-        to[d] = static_cast<T>(sum[r] == A(0) ? A(0) : y[r * blocks_.row + d] * inverse);
       if (log_sum_exp) log_sum_exp[(b * s_.heads + h) * s_.queries + i + r] = top[r] + std::log(sum[r]);
+      if (sum[r] == A(0)) std::fill_n(y + r * blocks_.row, s_.head_size, A(0));
+      sum[r] = sum[r] == A(0) ? A(0) : A(1) / sum[r];
     }
+    T* to = output + b * s_.output.batch + h * s_.output.head + i * s_.output.time;
+    run_job(set_, ScaleRows<A, T, A>{y, blocks_.row, to, s_.output.time, count, s_.head_size, sum, 1});
   }
 
   queue<Cpu>& queue_;

@@ -72,7 +72,7 @@ struct SumsOfProducts {
     for (int c = 0; c < together; ++c) {
       A lane[lane_count];
       __builtin_memcpy(lane, total[c], sizeof lane);
-      sum[c] += combine_lanes(lane, [](A one, A other) { return one + other; });
+      sum[c] += combine_lanes(lane, add_lanes);
     }
   }
 };

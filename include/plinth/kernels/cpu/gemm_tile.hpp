@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <utility>
 
+#include <plinth/kernels/cpu/lanes.hpp>
 #include <plinth/tensor/element.hpp>
 #include <plinth/tensor/instruction_set.hpp>
 
@@ -69,12 +70,6 @@ struct RowTiling {
 
  private:
   std::int64_t height_ = 1, low_height_ = 1;
-};
-
-/// GCC's vector type of `Bytes` bytes. Its values never cross a function call: their ABI depends on the set.
-template <class T, int Bytes>
-struct Vector {
-  typedef T type __attribute__((vector_size(Bytes)));
 };
 
 /// Two bfloat16 that follow each other along k, the first in the low half: what AVX512_BF16 multiplies in one lane.

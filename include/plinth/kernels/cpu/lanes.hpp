@@ -5,6 +5,8 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
+#include <type_traits>
 
 namespace plinth::cpu {
 
@@ -17,6 +19,12 @@ template <class F>
 #endif
   for (std::int64_t i = begin; i < end; ++i) f(i);
 }
+
+/// GCC's vector type of `Bytes` bytes. Its values never cross a function call: their ABI depends on the set.
+template <class T, int Bytes>
+struct Vector {
+  typedef T type __attribute__((vector_size(Bytes)));
+};
 
 inline constexpr int lane_count = 16;
 
@@ -54,13 +62,26 @@ template <class Y, class F, class... X>
   }
 }
 
-/// The lanes combined pairwise.
+/// combine(lane[l], lane[l + Half]) for l in [0, Half), as a vector: g++ would take them out of one lane by lane.
+template <int Half, class A, class Combine>
+[[gnu::always_inline]] inline void fold_lanes(A* lane, Combine combine) {
+  typename Vector<A, Half* static_cast<int>(sizeof(A))>::type lower, upper;
+  __builtin_memcpy(&lower, lane, sizeof lower);
+  __builtin_memcpy(&upper, lane + Half, sizeof upper);
+  combine(lower, upper);
+  __builtin_memcpy(lane, &lower, sizeof lower);
+}
+
+/// The lanes combined pairwise. combine(a, b) changes a; both may be vectors.
 template <class A, class Combine>
 inline A combine_lanes(A (&lane)[lane_count], Combine combine) {
-  static_assert(lane_count == 16);  // in steps rather than a loop of loops, which takes g++ longer
-  for (int l = 0; l < 8; ++l) lane[l] = combine(lane[l], lane[l + 8]);
-  for (int l = 0; l < 4; ++l) lane[l] = combine(lane[l], lane[l + 4]);
-  return combine(combine(lane[0], lane[2]), combine(lane[1], lane[3]));
+  static_assert(lane_count == 16);
+  fold_lanes<8>(lane, combine);
+  fold_lanes<4>(lane, combine);
+  combine(lane[0], lane[2]);
+  combine(lane[1], lane[3]);
+  combine(lane[0], lane[1]);
+  return lane[0];
 }
 
 /// combine(lane, f(i)) over i in [0, n), lanes started with `first`, then combined pairwise. Where n is known to be a
@@ -71,11 +92,14 @@ inline A reduce_lanes(std::int64_t n, A first, Combine combine, F f) {
   for (int l = 0; l < lane_count; ++l) lane[l] = first;
   const std::int64_t whole = n - n % lane_count;
   for (std::int64_t i = 0; i < whole; i += lane_count)
-    for (int l = 0; l < lane_count; ++l) lane[l] = combine(lane[l], f(i + l));
+    for (int l = 0; l < lane_count; ++l) combine(lane[l], f(i + l));
   if constexpr (!WholeRounds)
-    for (std::int64_t i = whole; i < n; ++i) lane[i - whole] = combine(lane[i - whole], f(i));
+    for (std::int64_t i = whole; i < n; ++i) combine(lane[i - whole], f(i));
   return combine_lanes(lane, combine);
 }
+
+/// a += b, of numbers or vectors.
+inline constexpr auto add_lanes = [](auto& a, const auto& b) { a += b; };
 
 /// Terms of a long sum that are summed in one go: in more, float loses a digit with every hundredfold more terms.
 inline constexpr std::int64_t terms_together = 4096;
@@ -86,16 +110,27 @@ inline A lane_sum(std::int64_t n, F f) {
   A total = 0;
   for (std::int64_t begin = 0; begin < n; begin += terms_together)
     total += reduce_lanes<WholeRounds>(
-        n - begin < terms_together ? n - begin : terms_together, A(0), [](A a, A b) { return a + b; },
+        n - begin < terms_together ? n - begin : terms_together, A(0), add_lanes,
         [=](std::int64_t i) { return f(begin + i); });
   return total;
 }
 
-/// The largest of `lowest` and f(i) over i in [0, n), NaNs left out.
+/// An integer that is the larger the larger x is, a NaN beyond the infinity of its sign; of such an integer, the bits of
+/// x. Compilers turn the maximum of integers into vector code, but not that of what may be NaN.
+template <class X>
+inline auto ordered_bits(X x) {
+  using Integer = std::conditional_t<sizeof(X) == 8, std::int64_t, std::int32_t>;
+  const auto bits = __builtin_bit_cast(Integer, x);
+  return bits ^ (bits >> (8 * sizeof(X) - 1) & std::numeric_limits<Integer>::max());
+}
+
+/// The largest of `lowest` and f(i) over i in [0, n); with a NaN among them, any of them or a NaN.
 template <class A, bool WholeRounds = false, class F>
 inline A lane_max(std::int64_t n, A lowest, F f) {
-  return reduce_lanes<WholeRounds>(
-      n, lowest, [](A a, A b) { return b > a ? b : a; }, f);
+  const auto largest = reduce_lanes<WholeRounds>(
+      n, ordered_bits(lowest), [](auto& a, const auto& b) { a = b > a ? b : a; },
+      [=](std::int64_t i) { return ordered_bits(f(i)); });
+  return __builtin_bit_cast(A, ordered_bits(largest));
 }
 
 }  // namespace plinth::cpu
