@@ -37,16 +37,13 @@ struct RunningSoftmax {
       A* s = scores + r * score_row;
       for (std::int64_t j = visible.first(r, columns) - 1; j >= 0; --j) s[j] = lowest;
       for (std::int64_t j = visible.past(r, columns); j < columns; ++j) s[j] = lowest;
-      const A before = top[r],
-              now = std::max(before, lane_max<A, true>(columns, lowest, [=](std::int64_t j) { return s[j]; }));
-      const A shift = now == lowest ? A(0) : now;
-      if (now > before && before > lowest) {
-        const A factor = math::exp_negative(before - now);
-        sum[r] *= factor;
-        for (std::int64_t d = 0; d < output_columns; ++d) output[r * output_row + d] *= factor;
-      }
+      const A now = std::max(top[r], lane_max<A, true>(columns, lowest, [=](std::int64_t j) { return s[j]; }));
+      const A shift = now == lowest ? A(0) : now, factor = math::exp_negative(top[r] - shift);
       top[r] = now;
-      sum[r] += lane_sum<A, true>(columns, [=](std::int64_t j) { return s[j] = math::exp_negative(s[j] - shift); });
+      sum[r] = sum[r] * factor +
+               lane_sum<A, true>(columns, [=](std::int64_t j) { return s[j] = math::exp_negative(s[j] - shift); });
+      A* const y = output + r * output_row;
+      independently(0, output_columns, [=](std::int64_t d) { y[d] *= factor; });
     }
   }
 };

@@ -14,8 +14,12 @@
 namespace plinth::cpu {
 
 /// Steps copied at a time where they do not lie side by side: one cache line, so that a matrix with a large power of
-/// two between its rows is not fetched again for every element of a line. The next ones are fetched meanwhile.
+/// two between its rows is not fetched again for every element of a line.
 inline constexpr std::int64_t strip_steps = 16;
+
+/// Steps copied at a time where lanes lie side by side, while as many are fetched: few, so that all strips of a row of
+/// memory are read soon after each other and the processor goes ahead along it.
+inline constexpr std::int64_t rows_together = 4;
 
 /// A vector of Lanes lanes of type T.
 template <class T, int Lanes>
@@ -115,7 +119,7 @@ struct PackLanes {
   template <int Lanes>
   [[gnu::always_inline]] inline void copy_lanes(std::int64_t s, std::int64_t j) const {
     const T* from = x + s * terms<P> * x_step + j;
-    for (int term = 0; term < terms<P>; ++term) __builtin_prefetch(from + (strip_steps * terms<P> + term) * x_step);
+    for (int term = 0; term < terms<P>; ++term) __builtin_prefetch(from + (rows_together * terms<P> + term) * x_step);
     LaneVector<P, Lanes> to;
     if constexpr (terms<P> == 1) {
       load_lanes<Lanes, P>(from, to);
@@ -186,8 +190,8 @@ struct PackStrips {
   template <InstructionSet Set>
   [[gnu::always_inline]] inline void run() const {
     const std::int64_t steps = divide_up(K, terms<P>);
-    // Lanes side by side are read row by row: in a matrix with long rows a strip has few elements to a page.
-    const std::int64_t together = x_lane == 1 ? strip_steps : steps;
+    // In a matrix with long rows a strip has few elements to a page.
+    const std::int64_t together = x_lane == 1 ? rows_together : steps;
     for (std::int64_t s = 0; s < steps; s += together)
       for (std::int64_t i = 0, height; i < tiling.rows; i += height) {
         height = tiling.height(i);

@@ -82,7 +82,7 @@ struct GemmPlan {
   static constexpr std::int64_t l2_bytes = 1024 * 1024;   // an L2 cache, or half a larger one
   static constexpr std::int64_t k_bytes = 3072;           // of a step: a panel of B stays in the L2 cache
   static constexpr std::int64_t own_b_bytes = 32 * 1024;  // most of an L1 cache
-  static constexpr std::int64_t side_by_side = 4;         // panels, where a row of B is contiguous: read at once
+  static constexpr std::int64_t side_by_side = 8;         // panels, where a row of B is contiguous: read at once
   static constexpr std::int64_t packed_b_bytes = 4 * 1024 * 1024;  // a share of the L3 cache
   static constexpr std::int64_t sum_bytes = 8 * 1024 * 1024;       // another one
   static constexpr std::int64_t tiles_in_cache = 8;                // of C with where they go, in the L1 cache
