@@ -13,11 +13,33 @@
 
 namespace plinth::cpu {
 
-/// result[i][j] (+)= the sum over k of a[i][k] b[j][k], in the order of lane_sum.
+/// Vectors that a load of as many bytes as one of A has yields: the elements of T one by one, or those of bfloat16 at
+/// even and at odd places, which are taken apart in one instruction each.
+template <class T>
+inline constexpr int vectors_of = std::same_as<T, bfloat16> ? 2 : 1;
+
+/// The elements from x on as vectors of A.
+template <int Lanes, class A, class T>
+[[gnu::always_inline]] inline void load_vectors(const T* x, LaneVector<A, Lanes> (&to)[vectors_of<T>]) {
+  if constexpr (vectors_of<T> == 1) {
+    load_lanes<Lanes, A>(x, to[0]);
+  } else {
+    LaneVector<std::uint32_t, Lanes> pairs, odd;
+    __builtin_memcpy(&pairs, x, sizeof pairs);
+    odd = pairs & 0xffff0000u;
+    pairs <<= 16;
+    __builtin_memcpy(&to[0], &pairs, sizeof pairs);
+    __builtin_memcpy(&to[1], &odd, sizeof odd);
+  }
+}
+
+/// result[i][j] (+)= the sum over k of a[i][k] b[j][k], in an order that depends on T and the number of k alone.
 template <class T>
 struct SumsOfProducts {
   using A = accumulator_t<T>;
-  static constexpr int together = 4;  // columns, the last ones repeated: memory yields more to several streams
+  static constexpr int together = 4;  // columns, far apart: memory yields more to several streams
+  static constexpr int round = vectors_of<T> * lane_count;
+  static constexpr std::int64_t ahead = 2048 / sizeof(T);  // elements from those that are read to those that are fetched
   const T *a, *b;
   std::int64_t a_row, b_column, rows, columns, steps;
   A* result;
@@ -26,54 +48,73 @@ struct SumsOfProducts {
 
   template <InstructionSet Set>
   [[gnu::always_inline]] inline void run() const {
-    for (std::int64_t j = 0; j < columns; j += together) {
-      const std::int64_t count = std::min<std::int64_t>(together, columns - j);
-      const T* y[together];
-      for (int c = 0; c < together; ++c) y[c] = b + (j + std::min<std::int64_t>(c, count - 1)) * b_column;
-      for (std::int64_t i = 0; i < rows; ++i) {
-        A sum[together] = {}, *to = result + i * result_row + j;
+    constexpr int rows_at_once = Set == InstructionSet::avx512 && sizeof(A) == 4 ? 4 : 1;  // as the registers allow
+    if constexpr (rows_at_once > 1)
+      if (rows > 1) return all<Set, rows_at_once>();
+    all<Set, 1>();
+  }
+
+ private:
+  template <InstructionSet Set, int Rows>
+  [[gnu::always_inline]] inline void all() const {
+    const std::int64_t stream = divide_up(columns, together);  // columns of one
+    for (std::int64_t j = 0; j < stream; ++j) {
+      const T *x[Rows], *y[together];
+      for (int c = 0; c < together; ++c) y[c] = b + std::min(c * stream + j, columns - 1) * b_column;
+      for (std::int64_t first = 0; first < rows; first += Rows) {
+        A sum[Rows][together] = {};
+        for (int i = 0; i < Rows; ++i) x[i] = a + std::min(first + i, rows - 1) * a_row;
         for (std::int64_t k = 0; k < steps; k += terms_together)
-          add<Set>(a + i * a_row, y, k, std::min(k + terms_together, steps), sum);
-        for (int c = 0; c < count; ++c) to[c] = accumulate ? to[c] + sum[c] : sum[c];
+          add<Set>(x, y, k, std::min(k + terms_together, steps), sum);
+        for (int c = 0; c < together; ++c)
+          for (std::int64_t i = first; i < std::min(first + Rows, rows) && c * stream + j < columns; ++i) {
+            A& to = result[i * result_row + c * stream + j];
+            to = accumulate ? to + sum[i - first][c] : sum[i - first][c];
+          }
       }
     }
   }
 
- private:
-  /// sum[c] += the sum over k in [begin, end) of x[k] y[c][k]
-  template <InstructionSet Set>
-  [[gnu::always_inline]] static inline void add(const T* x, const T* const* y, std::int64_t begin, std::int64_t end,
-                                                A* sum) {
+  /// sum[i][c] += the sum over k in [begin, end) of x[i][k] y[c][k]
+  template <InstructionSet Set, int Rows>
+  [[gnu::always_inline]] static inline void add(const T* const (&x)[Rows], const T* const* y, std::int64_t begin,
+                                                std::int64_t end, A (&sum)[Rows][together]) {
     constexpr int lanes = GemmTile<Set>::bytes / static_cast<int>(sizeof(A)), parts = lane_count / lanes;
+    constexpr int vectors = vectors_of<T>;
     using V = LaneVector<A, lanes>;
-    V total[together][parts] = {};
-    const T *left = x + begin, *right[together];
+    V total[Rows][together][parts] = {};
+    const T *left[Rows], *right[together];
+    for (int i = 0; i < Rows; ++i) left[i] = x[i] + begin;
     for (int c = 0; c < together; ++c) right[c] = y[c] + begin;
-    LaneCopy<T> copies[1 + together];
+    LaneCopy<T, round> copies[Rows + together];
     // Whole rounds of lanes, then the last, incomplete one by the same code on copies.
-    for (std::int64_t k = begin, rounds; k < end; k += rounds * lane_count) {
-      rounds = std::max<std::int64_t>((end - k) / lane_count, 1);
-      if (end - k < lane_count) {
-        left = copies[together].filled(left, end - k);
-        for (int c = 0; c < together; ++c) right[c] = copies[c].filled(right[c], end - k);
+    for (std::int64_t k = begin, rounds; k < end; k += rounds * round) {
+      rounds = std::max<std::int64_t>((end - k) / round, 1);
+      if (end - k < round) {
+        for (int i = 0; i < Rows; ++i) left[i] = copies[i].filled(left[i], end - k);
+        for (int c = 0; c < together; ++c) right[c] = copies[Rows + c].filled(right[c], end - k);
       }
-      for (std::int64_t i = 0; i < rounds * lane_count; i += lane_count)
+      for (std::int64_t place = 0; place < rounds * round; place += round)
         for (int part = 0; part < parts; ++part) {
-          V one, other;
-          load_lanes<lanes, A>(left + i + part * lanes, one);
+          const std::int64_t at = place + part * lanes * vectors;
+          V one[Rows][vectors], other[vectors];
+          for (int i = 0; i < Rows; ++i) load_vectors<lanes, A>(left[i] + at, one[i]);
           for (int c = 0; c < together; ++c) {
-            load_lanes<lanes, A>(right[c] + i + part * lanes, other);
-            total[c][part] += one * other;
+            __builtin_prefetch(right[c] + at + ahead);
+            load_vectors<lanes, A>(right[c] + at, other);
+            for (int i = 0; i < Rows; ++i)
+              for (int v = 0; v < vectors; ++v) total[i][c][part] += one[i][v] * other[v];
           }
         }
-      left += rounds * lane_count;
-      for (int c = 0; c < together; ++c) right[c] += rounds * lane_count;
+      for (int i = 0; i < Rows; ++i) left[i] += rounds * round;
+      for (int c = 0; c < together; ++c) right[c] += rounds * round;
     }
-    for (int c = 0; c < together; ++c) {
-      A lane[lane_count];
-      __builtin_memcpy(lane, total[c], sizeof lane);
-      sum[c] += combine_lanes(lane, add_lanes);
-    }
+    for (int i = 0; i < Rows; ++i)
+      for (int c = 0; c < together; ++c) {
+        A lane[lane_count];
+        __builtin_memcpy(lane, total[i][c], sizeof lane);
+        sum[i][c] += combine_lanes(lane, add_lanes);
+      }
   }
 };
 
@@ -82,7 +123,7 @@ template <class T>
 class FewRowsGemm {
   using A = accumulator_t<T>;
   static constexpr bool in_place = std::same_as<T, A>;
-  static constexpr std::int64_t most_rows = 2;                   // packing B pays from 4 on
+  static constexpr std::int64_t most_rows = std::same_as<T, half> ? 2 : 4;  // then packing B pays; reading half takes long
   static constexpr std::int64_t most_columns = 32;               // of a tile of any instruction set
   static constexpr std::int64_t least_shared_work = 512 * 1024;  // multiply-adds, some tens of microseconds
 

@@ -19,7 +19,7 @@ inline constexpr std::int64_t strip_steps = 16;
 
 /// Steps copied at a time where lanes lie side by side, while as many are fetched: few, so that all strips of a row of
 /// memory are read soon after each other and the processor goes ahead along it.
-inline constexpr std::int64_t rows_together = 4;
+inline constexpr std::int64_t steps_together = 4;
 
 /// A vector of Lanes lanes of type T.
 template <class T, int Lanes>
@@ -119,7 +119,7 @@ struct PackLanes {
   template <int Lanes>
   [[gnu::always_inline]] inline void copy_lanes(std::int64_t s, std::int64_t j) const {
     const T* from = x + s * terms<P> * x_step + j;
-    for (int term = 0; term < terms<P>; ++term) __builtin_prefetch(from + (rows_together * terms<P> + term) * x_step);
+    for (int term = 0; term < terms<P>; ++term) __builtin_prefetch(from + (steps_together * terms<P> + term) * x_step);
     LaneVector<P, Lanes> to;
     if constexpr (terms<P> == 1) {
       load_lanes<Lanes, P>(from, to);
@@ -191,7 +191,7 @@ struct PackStrips {
   [[gnu::always_inline]] inline void run() const {
     const std::int64_t steps = divide_up(K, terms<P>);
     // In a matrix with long rows a strip has few elements to a page.
-    const std::int64_t together = x_lane == 1 ? rows_together : steps;
+    const std::int64_t together = x_lane == 1 ? steps_together : steps;
     for (std::int64_t s = 0; s < steps; s += together)
       for (std::int64_t i = 0, height; i < tiling.rows; i += height) {
         height = tiling.height(i);

@@ -31,10 +31,10 @@ inline constexpr int lane_count = 16;
 /// n elements and as many more as fill up the last round of lanes.
 constexpr std::int64_t whole_rounds(std::int64_t n) { return (n + lane_count - 1) / lane_count * lane_count; }
 
-/// A copy of fewer elements than lanes; the others are zeros.
-template <class X>
+/// A copy of fewer elements than a round of lanes has; the others are zeros.
+template <class X, int Round = lane_count>
 struct LaneCopy {
-  X value[lane_count];
+  X value[Round];
 
   const X* filled(const X* x, std::int64_t count) {
     __builtin_memset(static_cast<void*>(value), 0, sizeof value);
