@@ -39,6 +39,12 @@ void add_data(CLI::App& app, Options& options) {
   app.add_option("--run-folder", options.run_folder, "Where report, log, samples and weights go")->type_name("FOLDER");
 }
 
+void add_device(CLI::App& app, Options& options) {
+  app.add_option("--device", options.device, "Where it computes; cuda is for the program train_gpt_cuda")
+      ->check(CLI::IsMember({"cpu", "cuda"}));
+  app.add_option("--dtype", options.dtype, "What it computes in; bf16 is for cuda")->check(CLI::IsMember({"float32", "bf16"}));
+}
+
 void add_checkpoints(CLI::App& app, Options& options) {
   app.add_option("--save-every", options.save_every, "Steps from checkpoint to checkpoint; 0: only at Ctrl-C")
       ->check(between(0, many));
@@ -93,6 +99,8 @@ void check_together(const Options& options) {
   refuse_if(hidden % heads != 0, sizes + "the heads must divide the channels");
   refuse_if(hidden / heads % 2 != 0,
             sizes + "rotary positions need an even number of channels per head, not " + std::to_string(hidden / heads));
+  refuse_if(options.dtype == "bf16" && options.device != "cuda",
+            "--dtype bf16 needs --device cuda");
   refuse_if(options.prompt.empty(), "--prompt is empty: the model needs a byte to start from");
   refuse_if(options.run_folder.empty(), "--run-folder is empty: name a folder");
 }
@@ -121,6 +129,7 @@ std::optional<int> parse_options(int argc, char** argv, Options& options) {
   app.set_version_flag(
       "--version", "train_gpt " + std::to_string(major) + '.' + std::to_string(minor) + '.' + std::to_string(patch));
   add_data(app, options);
+  add_device(app, options);
   add_checkpoints(app, options);
   add_model(app, options.model);
   add_training(app, options.training);

@@ -16,6 +16,8 @@
 using ChosenOptions = std::vector<std::pair<std::string, std::string>>;
 
 struct Options {
+  std::string device = "cpu";     // or "cuda"
+  std::string dtype = "float32";  // or, on cuda, "bf16"
   std::vector<std::string> data;
   std::string run_folder = "runs/train_gpt";
   std::int64_t save_every = 500;  // steps; 0: only when stopped

@@ -1,19 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include "saved_run.hpp"
 
-#include <cstdio>
+#include <string_view>
 
-#include <plinth/io/checkpoint.hpp>
-#include <plinth/io/safetensors.hpp>
+#include "saved_run_of.hpp"
 
 namespace {
-
-/// What must be the same where a run goes on, beside model and optimiser.
-nlohmann::json settings_of(const plinth::TrainerOptions& options, const std::string& text_sha256) {
-  nlohmann::json settings = plinth::settings_of(options);
-  settings["text_sha256"] = text_sha256;
-  return settings;
-}
 
 std::string sha256_of(std::string_view text) {
   plinth::Sha256 hash;
@@ -29,21 +21,9 @@ SavedRun::SavedRun(const Options& options, const SplitText& text)
       options_(options.training),
       text_sha256_(sha256_of(text.training())) {}
 
-void SavedRun::restore(Model& model, Trainer& trainer) const {
-  const auto [checkpoint, skipped] = plinth::latest_checkpoint(folder_);
-  for (const std::string& why : skipped) std::fprintf(stderr, "passed over a damaged checkpoint: %s\n", why.c_str());
-  if (resume_ && !checkpoint)
-    throw plinth::Error(folder_.string() + ": there is no checkpoint to go on from; leave out --resume");
-  if (!resume_ && (checkpoint || !skipped.empty()))
-    throw plinth::Error(folder_.string() + ": there is a run that was stopped; go on with it by --resume, or remove " +
-                        "this folder to start anew");
-  if (checkpoint) trainer.restore(checkpoint->load(model, trainer.optimizer(), settings_of(options_, text_sha256_)));
-}
-
-void SavedRun::save(const Model& model, const Trainer& trainer) const {
-  plinth::save_checkpoint(folder_, model, trainer.optimizer(), trainer.state(), settings_of(options_, text_sha256_));
-}
-
 void SavedRun::remove() const { std::filesystem::remove_all(folder_); }
 
-void save_weights(const std::filesystem::path& file, const Model& model) { plinth::save_parameters(file, model); }
+using Model = plinth::Decoder<float>;
+template void SavedRun::restore(Model& model, TrainerOf<Model>& trainer) const;
+template void SavedRun::save(const Model& model, const TrainerOf<Model>& trainer) const;
+template void save_weights(const std::filesystem::path& file, const Model& model);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What a run keeps on the disk: checkpoints to go on from while it trains, and its weights.
+// What a run keeps on the disk: checkpoints to go on from while it trains, and its weights. The templates are defined in
+// saved_run_of.hpp, apart from what trains: JSON and hashes take as long to compile as half a GPT.
 #pragma once
 
 #include <filesystem>
@@ -11,8 +12,9 @@
 #include "options.hpp"
 #include "text_source.hpp"
 
-using Model = plinth::Decoder<float>;
-using Trainer = plinth::Trainer<Model, plinth::AdamW<float>, plinth::CosineSchedule>;
+template <class Model>
+using TrainerOf =
+    plinth::Trainer<Model, plinth::AdamW<typename Model::element, typename Model::device>, plinth::CosineSchedule>;
 
 /// The checkpoints of a run with these options on this text, in the folder "checkpoints" of the run's folder.
 class SavedRun {
@@ -22,9 +24,11 @@ class SavedRun {
   /// Goes on from the newest whole checkpoint if the user asked for that, and says on stderr which ones are damaged.
   /// Throws Error when there is none, and when there is one and the user did not ask: a new run would put its own
   /// beside it; ArgumentError when it is of a run with other settings or another text.
-  void restore(Model& model, Trainer& trainer) const;
+  template <class Model>
+  void restore(Model& model, TrainerOf<Model>& trainer) const;
   /// Throws IoError, NonFiniteError where a weight is infinite or no number.
-  void save(const Model& model, const Trainer& trainer) const;
+  template <class Model>
+  void save(const Model& model, const TrainerOf<Model>& trainer) const;
   /// Nothing is left to go on with.
   void remove() const;
 
@@ -36,4 +40,5 @@ class SavedRun {
 };
 
 /// Throws IoError.
+template <class Model>
 void save_weights(const std::filesystem::path& file, const Model& model);
