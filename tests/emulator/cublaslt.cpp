@@ -38,8 +38,8 @@ bool same_problem(Product x, const Product& y) {
 /// Whether sizes, leading dimensions, types and the epilogue's pointers fit each other.
 bool consistent(const Product& p, const Layout& a, const Layout& b, const Layout& c, const Layout& d) {
   for (const Layout* x : {&a, &b, &c, &d})
-    if (x->rows == 0 || x->columns == 0 || x->leading < static_cast<std::int64_t>(x->rows) || x->batch_count != d.batch_count ||
-        x->batch_count < 1 || x->type != d.type)
+    if (x->rows == 0 || x->columns == 0 || x->leading < static_cast<std::int64_t>(x->rows) ||
+        x->batch_count != d.batch_count || x->batch_count < 1 || x->type != d.type)
       return false;
   const bool as_double = d.type == CUDA_R_64F;
   if ((p.compute == CUBLAS_COMPUTE_64F) != as_double || (p.scale == CUDA_R_64F) != as_double) return false;
@@ -63,7 +63,7 @@ template <class T>
 struct Call {
   using A = plinth::accumulator_t<T>;
   Product p;
-  Layout a_layout, b_layout, d_layout, c_layout;
+  Layout a_layout, b_layout, c_layout, d_layout;
   A alpha, beta;
   const T *a, *b, *c;
   T* d;
@@ -83,7 +83,8 @@ struct Call {
   }
 
  private:
-  static A element(const T* x, const Layout& layout, std::int32_t transpose, std::int64_t n, std::int64_t i, std::int64_t j) {
+  static A element(const T* x, const Layout& layout, std::int32_t transpose, std::int64_t n, std::int64_t i,
+                   std::int64_t j) {
     return static_cast<A>(x[n * layout.batch_stride + (transpose ? j + i * layout.leading : i + j * layout.leading)]);
   }
   void finish(A z, std::int64_t n, std::int64_t i, std::int64_t j) const {
@@ -136,8 +137,9 @@ cublasStatus_t cublasLtMatrixLayoutInit(cublasLtMatrixLayout_t layout, cudaDataT
   return CUBLAS_STATUS_SUCCESS;
 }
 
-cublasStatus_t cublasLtMatrixLayoutSetAttribute(cublasLtMatrixLayout_t layout, cublasLtMatrixLayoutAttribute_t attribute,
-                                                const void* value, std::size_t bytes) {
+cublasStatus_t cublasLtMatrixLayoutSetAttribute(cublasLtMatrixLayout_t layout,
+                                                cublasLtMatrixLayoutAttribute_t attribute, const void* value,
+                                                std::size_t bytes) {
   switch (attribute) {
     case CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT: return assign(layout->batch_count, value, bytes);
     case CUBLASLT_MATRIX_LAYOUT_STRIDED_BATCH_OFFSET: return assign(layout->batch_stride, value, bytes);
@@ -183,9 +185,10 @@ cublasStatus_t cublasLtMatmulPreferenceSetAttribute(cublasLtMatmulPreference_t p
 }
 
 cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t handle, cublasLtMatmulDesc_t product,
-                                              cublasLtMatrixLayout_t a, cublasLtMatrixLayout_t b, cublasLtMatrixLayout_t c,
-                                              cublasLtMatrixLayout_t d, cublasLtMatmulPreference_t preference,
-                                              int requested, cublasLtMatmulHeuristicResult_t results[], int* returned) {
+                                              cublasLtMatrixLayout_t a, cublasLtMatrixLayout_t b,
+                                              cublasLtMatrixLayout_t c, cublasLtMatrixLayout_t d,
+                                              cublasLtMatmulPreference_t preference, int requested,
+                                              cublasLtMatmulHeuristicResult_t results[], int* returned) {
   if (!handle) return CUBLAS_STATUS_NOT_INITIALIZED;
   if (requested < 1 || !consistent(*product, *a, *b, *c, *d)) return CUBLAS_STATUS_INVALID_VALUE;
   const std::lock_guard lock(use_mutex);
@@ -212,23 +215,28 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t prod
   if (!same_problem(*product, algorithm->product) || *a_layout != algorithm->a || *b_layout != algorithm->b ||
       *c_layout != algorithm->c || *d_layout != algorithm->d)
     return CUBLAS_STATUS_INVALID_VALUE;
-  const auto aligned = [](const void* x, std::size_t bytes) { return reinterpret_cast<std::uintptr_t>(x) % bytes == 0; };
+  const auto aligned = [](const void* x, std::size_t bytes) {
+    return reinterpret_cast<std::uintptr_t>(x) % bytes == 0;
+  };
   const void* const operands[] = {a, b, c, d};
   for (int i = 0; i < 4; ++i)
     if (!aligned(operands[i], algorithm->alignments[i])) return CUBLAS_STATUS_INVALID_VALUE;
-  const auto of_epilogue = [&](const void* now, const void* promised) {  // by the pointer that the algorithm was asked with
+  const auto of_epilogue = [&](const void* now, const void* promised) {  // whose pointer was the promise
     const auto bits = reinterpret_cast<std::uintptr_t>(promised);
     return aligned(now, std::size_t{1} << std::countr_zero(bits | 16));
   };
-  if (has_bias(product->epilogue) && !of_epilogue(product->bias, algorithm->product.bias)) return CUBLAS_STATUS_INVALID_VALUE;
+  if (has_bias(product->epilogue) && !of_epilogue(product->bias, algorithm->product.bias))
+    return CUBLAS_STATUS_INVALID_VALUE;
   if (has_auxiliary(product->epilogue) && !of_epilogue(product->auxiliary, algorithm->product.auxiliary))
     return CUBLAS_STATUS_INVALID_VALUE;
   if (workspace_bytes && !workspace) return CUBLAS_STATUS_INVALID_VALUE;
 
   const auto queue = [&]<class T>(T) {
     using A = plinth::accumulator_t<T>;
-    const Call<T> call{*product, *a_layout, *b_layout, *d_layout, *c_layout, *static_cast<const A*>(alpha), *static_cast<const A*>(beta),
-                       static_cast<const T*>(a), static_cast<const T*>(b), static_cast<const T*>(c), static_cast<T*>(d)};
+    const auto typed = [](const void* x) { return static_cast<const T*>(x); };
+    const A factors[] = {*static_cast<const A*>(alpha), *static_cast<const A*>(beta)};
+    const Call<T> call{*product, *a_layout, *b_layout, *c_layout, *d_layout,  factors[0],
+                       factors[1], typed(a), typed(b),  typed(c),  static_cast<T*>(d)};
     enqueue(stream, [=] {
       if (workspace) std::memset(workspace, 0xff, workspace_bytes);  // nobody else may keep anything there
       call();

@@ -28,17 +28,17 @@ enum cublasLtEpilogue_t {
 };
 enum cublasLtReductionScheme_t { CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE = 2, CUBLASLT_REDUCTION_SCHEME_MASK = 7 };
 enum cublasLtMatrixLayoutAttribute_t {
-  CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT = 5,            // int32
-  CUBLASLT_MATRIX_LAYOUT_STRIDED_BATCH_OFFSET = 6,   // int64
+  CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT = 5,           // int32
+  CUBLASLT_MATRIX_LAYOUT_STRIDED_BATCH_OFFSET = 6,  // int64
 };
 enum cublasLtMatmulDescAttributes_t {
-  CUBLASLT_MATMUL_DESC_TRANSA = 3,                     // int32
-  CUBLASLT_MATMUL_DESC_TRANSB = 4,                     // int32
-  CUBLASLT_MATMUL_DESC_EPILOGUE = 7,                   // uint32
-  CUBLASLT_MATMUL_DESC_BIAS_POINTER = 8,               // const void*
-  CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_POINTER = 11,      // void*
-  CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_LD = 12,           // int64
-  CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_BATCH_STRIDE = 13, // int64
+  CUBLASLT_MATMUL_DESC_TRANSA = 3,                      // int32
+  CUBLASLT_MATMUL_DESC_TRANSB = 4,                      // int32
+  CUBLASLT_MATMUL_DESC_EPILOGUE = 7,                    // uint32
+  CUBLASLT_MATMUL_DESC_BIAS_POINTER = 8,                // const void*
+  CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_POINTER = 11,       // void*
+  CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_LD = 12,            // int64
+  CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_BATCH_STRIDE = 13,  // int64
 };
 enum cublasLtMatmulPreferenceAttributes_t {
   CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES = 1,    // uint64
@@ -96,8 +96,9 @@ const char* cublasLtGetStatusString(cublasStatus_t status);
 
 cublasStatus_t cublasLtMatrixLayoutInit(cublasLtMatrixLayout_t layout, cudaDataType_t type, std::uint64_t rows,
                                         std::uint64_t columns, std::int64_t leading);
-cublasStatus_t cublasLtMatrixLayoutSetAttribute(cublasLtMatrixLayout_t layout, cublasLtMatrixLayoutAttribute_t attribute,
-                                                const void* value, std::size_t bytes);
+cublasStatus_t cublasLtMatrixLayoutSetAttribute(cublasLtMatrixLayout_t layout,
+                                                cublasLtMatrixLayoutAttribute_t attribute, const void* value,
+                                                std::size_t bytes);
 cublasStatus_t cublasLtMatmulDescInit(cublasLtMatmulDesc_t product, cublasComputeType_t compute, cudaDataType_t scale);
 cublasStatus_t cublasLtMatmulDescSetAttribute(cublasLtMatmulDesc_t product, cublasLtMatmulDescAttributes_t attribute,
                                               const void* value, std::size_t bytes);
@@ -108,11 +109,13 @@ cublasStatus_t cublasLtMatmulPreferenceSetAttribute(cublasLtMatmulPreference_t p
 
 /// One algorithm, which wants a little workspace where it is granted; NOT_SUPPORTED for GELU of doubles.
 cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t handle, cublasLtMatmulDesc_t product,
-                                              cublasLtMatrixLayout_t a, cublasLtMatrixLayout_t b, cublasLtMatrixLayout_t c,
-                                              cublasLtMatrixLayout_t d, cublasLtMatmulPreference_t preference,
-                                              int requested, cublasLtMatmulHeuristicResult_t results[], int* returned);
+                                              cublasLtMatrixLayout_t a, cublasLtMatrixLayout_t b,
+                                              cublasLtMatrixLayout_t c, cublasLtMatrixLayout_t d,
+                                              cublasLtMatmulPreference_t preference, int requested,
+                                              cublasLtMatmulHeuristicResult_t results[], int* returned);
 
-/// INVALID_VALUE for an algorithm of another problem, and for pointers that are null or less aligned than it was promised.
+/// INVALID_VALUE for an algorithm of another problem, and for pointers that are null or less aligned than it was
+/// promised.
 cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t product, const void* alpha, const void* a,
                               cublasLtMatrixLayout_t a_layout, const void* b, cublasLtMatrixLayout_t b_layout,
                               const void* beta, const void* c, cublasLtMatrixLayout_t c_layout, void* d,

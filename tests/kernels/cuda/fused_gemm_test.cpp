@@ -3,16 +3,19 @@
 #include <plinth/activation/gelu.hpp>
 #include <plinth/activation/relu.hpp>
 
-#include "kernels/cuda/products.hpp"
+#include <limits>
 
 #include "catch.hpp"
+#include "kernels/cuda/products.hpp"
 
 using namespace products;
 
 namespace {
 
 double relu_of(double x) { return x > 0 ? x : 0; }
-double gelu_tanh_of(double x) { return x / 2 * (1 + std::tanh(std::sqrt(2 / std::acos(-1.0)) * (x + 0.044715 * x * x * x))); }
+double gelu_tanh_of(double x) {
+  return x / 2 * (1 + std::tanh(std::sqrt(2 / std::acos(-1.0)) * (x + 0.044715 * x * x * x)));
+}
 double leaky_of(double x) { return x > 0 ? x : x / 4; }
 
 /// A formula with a constant of its own.
@@ -33,8 +36,8 @@ auto fused(F f) {
 
 }  // namespace
 
-TEMPLATE_TEST_CASE("cuda fused gemm: formulas, with and without bias and pre-activation", "[cuda]", float, double, bfloat16,
-                   half) {
+TEMPLATE_TEST_CASE("cuda fused gemm: formulas, with and without bias and pre-activation", "[cuda]", float, double,
+                   bfloat16, plinth::half) {
   using T = TestType;
   const std::int64_t sizes[][3] = {{1, 40, 33}, {3, 8, 256}, {16, 24, 40}, {33, 31, 17}, {5, 16, 0}};
   for (const auto& [M, N, K] : sizes)
@@ -49,7 +52,7 @@ TEMPLATE_TEST_CASE("cuda fused gemm: formulas, with and without bias and pre-act
       }
 }
 
-TEMPLATE_TEST_CASE("cuda fused gemm: random problems", "[cuda]", float, double, bfloat16, half) {
+TEMPLATE_TEST_CASE("cuda fused gemm: random problems", "[cuda]", float, double, bfloat16, plinth::half) {
   using T = TestType;
   std::mt19937 engine(8);
   for (int n = 0; n < 100; ++n) {

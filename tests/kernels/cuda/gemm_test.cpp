@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The CUDA product against double arithmetic: every form, strides, batches, alignments, whichever way is taken.
-#include "kernels/cuda/products.hpp"
-
 #include "catch.hpp"
+#include "kernels/cuda/products.hpp"
 
 using namespace products;
 
@@ -24,7 +23,7 @@ auto by_tiles(bool accumulate) {
 
 }  // namespace
 
-TEMPLATE_TEST_CASE("cuda gemm: tails and transposes", "[cuda]", float, double, bfloat16, half) {
+TEMPLATE_TEST_CASE("cuda gemm: tails and transposes", "[cuda]", float, double, bfloat16, plinth::half) {
   const std::int64_t sizes[][3] = {{1, 1, 1}, {1, 70, 9}, {67, 1, 33}, {5, 3, 100}, {64, 64, 16}, {65, 66, 17}};
   for (const auto& [M, N, K] : sizes)
     for (const int transposes : {0, 1, 2, 3}) {
@@ -33,7 +32,7 @@ TEMPLATE_TEST_CASE("cuda gemm: tails and transposes", "[cuda]", float, double, b
     }
 }
 
-TEMPLATE_TEST_CASE("cuda gemm: random problems", "[cuda]", float, double, bfloat16, half) {
+TEMPLATE_TEST_CASE("cuda gemm: random problems", "[cuda]", float, double, bfloat16, plinth::half) {
   std::mt19937 engine(7);
   for (int n = 0; n < 150; ++n) {
     Problem p = random_problem(engine);
@@ -43,8 +42,8 @@ TEMPLATE_TEST_CASE("cuda gemm: random problems", "[cuda]", float, double, bfloat
   }
 }
 
-TEMPLATE_TEST_CASE("cuda gemm: one to four rows, whose bits depend neither on their number nor on alignment", "[cuda]", float,
-                   double, bfloat16, half) {
+TEMPLATE_TEST_CASE("cuda gemm: one to four rows, whose bits depend neither on their number nor on alignment", "[cuda]",
+                   float, double, bfloat16, plinth::half) {
   using T = TestType;
   for (const std::int64_t K : {1, 7, 64, 255, 256, 1030, 4099})
     for (const std::int64_t gap : {0, 1}) {
@@ -108,7 +107,8 @@ TEMPLATE_TEST_CASE("cuda gemm: the same bits wherever the operands lie", "[cuda]
       return y;
     };
     const DeviceArray<T> on_a(moved(a)), on_b(moved(b)), c(std::vector<T>(static_cast<std::size_t>(24 * 16 + offset)));
-    kernels<Cuda>::gemm(queue<Cuda>::current(), shape, on_a.data() + offset, on_b.data() + offset, c.data() + offset, false);
+    kernels<Cuda>::gemm(queue<Cuda>::current(), shape, on_a.data() + offset, on_b.data() + offset, c.data() + offset,
+                        false);
     const auto values = c.values();
     results.emplace_back(values.begin() + offset, values.end());
   }

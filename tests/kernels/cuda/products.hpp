@@ -4,7 +4,6 @@
 
 #include <cmath>
 #include <cstdint>
-#include <limits>
 #include <ostream>
 #include <random>
 #include <vector>
@@ -30,7 +29,8 @@ inline std::ostream& operator<<(std::ostream& out, const Problem& p) {
   layout("a", p.shape.a);
   layout("b", p.shape.b);
   layout("c", p.shape.c);
-  return out << (p.accumulate ? ", accumulate" : "") << (p.bias ? ", bias" : "") << (p.pre_activation ? ", pre-activation" : "");
+  return out << (p.accumulate ? ", accumulate" : "") << (p.bias ? ", bias" : "")
+             << (p.pre_activation ? ", pre-activation" : "");
 }
 
 inline std::int64_t extent(const MatrixLayout& layout, std::int64_t batch, std::int64_t rows, std::int64_t columns) {
@@ -90,7 +90,9 @@ Errors errors_of(const Problem& p, std::vector<T> result, double (*f)(double)) {
   const auto values = [&](std::int64_t n, std::uint32_t site) { return test_values<T>(n + p.offset, site); };
   const auto a = values(extent(s.a, s.batch, s.M, s.K), 1), b = values(extent(s.b, s.batch, s.K, s.N), 2);
   const auto bias = values(s.N, 4), before = values(extent(s.c, s.batch, s.M, s.N), 3);
-  const auto at = [&](const std::vector<T>& x, std::int64_t i) { return double(x[static_cast<std::size_t>(i + p.offset)]); };
+  const auto at = [&](const std::vector<T>& x, std::int64_t i) {
+    return double(x[static_cast<std::size_t>(i + p.offset)]);
+  };
   Errors e;
   double squares = 0, differences = 0;
   for (std::int64_t n = 0; n < s.batch; ++n)
@@ -99,8 +101,8 @@ Errors errors_of(const Problem& p, std::vector<T> result, double (*f)(double)) {
         const std::int64_t to = n * s.c.batch + i * s.c.row + j;
         double sum = p.accumulate ? at(before, to) : p.bias ? at(bias, j) : 0, size = 1 + std::fabs(sum);
         for (std::int64_t k = 0; k < s.K; ++k) {
-          const double term = at(a, n * s.a.batch + i * s.a.row + k * s.a.column) *
-                              at(b, n * s.b.batch + k * s.b.row + j * s.b.column);
+          const double term =
+              at(a, n * s.a.batch + i * s.a.row + k * s.a.column) * at(b, n * s.b.batch + k * s.b.row + j * s.b.column);
           sum += term;
           size += std::fabs(term);
         }
@@ -111,7 +113,8 @@ Errors errors_of(const Problem& p, std::vector<T> result, double (*f)(double)) {
         result[static_cast<std::size_t>(to + p.offset)] = before[static_cast<std::size_t>(to + p.offset)];
       }
   e.mean_square = squares > 0 ? differences / squares : differences;
-  for (std::size_t i = 0; i < result.size(); ++i) e.others_kept = e.others_kept && double(result[i]) == double(before[i]);
+  for (std::size_t i = 0; i < result.size(); ++i)
+    e.others_kept = e.others_kept && double(result[i]) == double(before[i]);
   return e;
 }
 
@@ -119,7 +122,8 @@ Errors errors_of(const Problem& p, std::vector<T> result, double (*f)(double)) {
 template <class T, class Run>
 bool right(const Problem& p, const Run& run, double (*f)(double) = identity) {
   const auto results = on_device<T>(p, run);
-  return right<T>(errors_of(p, results.c, f)) && (!p.pre_activation || right<T>(errors_of(p, results.pre_activation, identity)));
+  return right<T>(errors_of(p, results.c, f)) &&
+         (!p.pre_activation || right<T>(errors_of(p, results.pre_activation, identity)));
 }
 
 /// Any form of operands, dense along either side or neither, at any alignment, batched or not.
@@ -129,7 +133,8 @@ inline Problem random_problem(std::mt19937& engine) {
     constexpr std::int64_t edges[] = {1, 2, 3, 4, 5, 7, 8, 16, 31, 32, 33, 48, 63, 64, 65};
     return below(3) ? edges[below(15)] : 1 + below(40);
   };
-  const std::int64_t batch = std::max<std::int64_t>(1, below(5) - 1), M = size(), N = size(), K = below(8) ? size() : 300 + below(200);
+  const std::int64_t batch = std::max<std::int64_t>(1, below(5) - 1), M = size(), N = size(),
+                     K = below(8) ? size() : 300 + below(200);
   const auto operand = [&](std::int64_t rows, std::int64_t columns) {
     const std::int64_t gap = below(2) * 8 * below(3) + below(4) / 3 * below(8), inner = below(9) ? 1 : 2;
     MatrixLayout m{(columns + gap) * inner, inner, below(6) ? rows * (columns + gap) * inner : 0};

@@ -28,8 +28,9 @@ __device__ Pack<T, Width> load_pack(const T* line, std::int64_t first, std::int6
 /// f(constant) for 0 to Count - 1: arrays that only constants index stay in registers.
 template <int Count, class F>
 __device__ void for_constants(const F& f) {
-  [&]<int... I>(std::integer_sequence<int, I...>) { (f(std::integral_constant<int, I>()), ...); }(
-      std::make_integer_sequence<int, Count>());
+  [&]<int... I>(std::integer_sequence<int, I...>) {
+    (f(std::integral_constant<int, I>()), ...);
+  }(std::make_integer_sequence<int, Count>());
 }
 
 /// A warp for each column of C: lane l adds packs l, l + 32, ... of K, one element after the other, then the lanes are
@@ -46,8 +47,8 @@ struct FewRows {
 
 template <class F, class T>
 __global__ void __launch_bounds__(FewRows::threads)
-    multiply_few_rows(GemmShape shape, bool aligned, F f, const T* a, const T* b, const T* bias, T* c, T* pre_activation,
-                      bool accumulate) {
+    multiply_few_rows(GemmShape shape, bool aligned, F f, const T* a, const T* b, const T* bias, T* c,
+                      T* pre_activation, bool accumulate) {
   using A = accumulator_t<T>;
   constexpr int width = 16 / sizeof(T), jump = warp_size * width;
   const std::int64_t blocks = blocks_for(shape.N, FewRows::columns_per_block), batch = blockIdx.x / blocks;
@@ -89,8 +90,8 @@ void launch_few_rows(queue<Cuda>& queue, const GemmShape& shape, F f, const T* a
     return reinterpret_cast<std::uintptr_t>(x) % 16 == 0 && (line | batch) * std::int64_t{sizeof(T)} % 16 == 0;
   };
   const bool both = aligned(a, shape.a.row, shape.a.batch) && aligned(b, shape.b.column, shape.b.batch);
-  launch(queue, shape.batch * blocks_for(shape.N, FewRows::columns_per_block), FewRows::threads, 0, multiply_few_rows<F, T>,
-         shape, both, f, a, b, bias, c, pre_activation, accumulate);
+  launch(queue, shape.batch * blocks_for(shape.N, FewRows::columns_per_block), FewRows::threads, 0,
+         multiply_few_rows<F, T>, shape, both, f, a, b, bias, c, pre_activation, accumulate);
 }
 
 }  // namespace plinth::cuda
