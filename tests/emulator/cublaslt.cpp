@@ -197,9 +197,9 @@ cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t handle, cublasLtM
   if (has_gelu(product->epilogue) && d->type == CUDA_R_64F) return CUBLAS_STATUS_NOT_SUPPORTED;
   for (const std::uint32_t alignment : preference->alignments)
     if (!std::has_single_bit(alignment) || alignment < size_of(d->type)) return CUBLAS_STATUS_NOT_SUPPORTED;
-  results[0] = {{*product, *a, *b, *c, *d, {}}, 0, CUBLAS_STATUS_SUCCESS, 1, {}};
+  const std::size_t workspace = preference->workspace_bytes >= workspace_wanted ? workspace_wanted : 0;
+  results[0] = {{*product, *a, *b, *c, *d, {}, workspace}, workspace, CUBLAS_STATUS_SUCCESS, 1, {}};
   std::copy_n(preference->alignments, 4, results[0].algo.alignments);
-  if (preference->workspace_bytes >= workspace_wanted) results[0].workspaceSize = workspace_wanted;
   *returned = 1;
   return CUBLAS_STATUS_SUCCESS;
 }
@@ -229,7 +229,7 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t prod
     return CUBLAS_STATUS_INVALID_VALUE;
   if (has_auxiliary(product->epilogue) && !of_epilogue(product->auxiliary, algorithm->product.auxiliary))
     return CUBLAS_STATUS_INVALID_VALUE;
-  if (workspace_bytes && !workspace) return CUBLAS_STATUS_INVALID_VALUE;
+  if (workspace_bytes < algorithm->workspace_bytes || (workspace_bytes && !workspace)) return CUBLAS_STATUS_INVALID_VALUE;
 
   const auto queue = [&]<class T>(T) {
     using A = plinth::accumulator_t<T>;

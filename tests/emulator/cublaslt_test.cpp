@@ -199,6 +199,11 @@ TEST_CASE("emulator: cuBLASLt wants the problem and the alignment that it was as
   REQUIRE(call.search(result) == CUBLAS_STATUS_SUCCESS);
   CHECK(call.multiply(result.algo, 4) == CUBLAS_STATUS_SUCCESS);
   CHECK(call.multiply(result.algo, 1) == CUBLAS_STATUS_INVALID_VALUE);
+  const std::uint64_t megabyte = 1 << 20;
+  cublasLtMatmulPreferenceSetAttribute(&call.preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &megabyte, 8);
+  cublasLtMatmulHeuristicResult_t with_workspace;
+  REQUIRE(call.search(with_workspace) == CUBLAS_STATUS_SUCCESS);
+  CHECK(call.multiply(with_workspace.algo) == CUBLAS_STATUS_INVALID_VALUE);  // which it is not given
   call.a.leading = 12;
   CHECK(call.multiply(result.algo) == CUBLAS_STATUS_INVALID_VALUE);
   queue<Cuda>::current().synchronize();

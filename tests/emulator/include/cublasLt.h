@@ -76,6 +76,7 @@ struct cublasLtMatmulAlgo_t {
   cublasLtMatmulDescOpaque_t product;
   cublasLtMatrixLayoutOpaque_t a, b, c, d;
   std::uint32_t alignments[4];
+  std::size_t workspace_bytes;
 };
 struct cublasLtMatmulHeuristicResult_t {
   cublasLtMatmulAlgo_t algo;
@@ -114,8 +115,8 @@ cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t handle, cublasLtM
                                               cublasLtMatmulPreference_t preference, int requested,
                                               cublasLtMatmulHeuristicResult_t results[], int* returned);
 
-/// INVALID_VALUE for an algorithm of another problem, and for pointers that are null or less aligned than it was
-/// promised.
+/// INVALID_VALUE for an algorithm of another problem, for pointers that are null or less aligned than it was promised,
+/// and for less workspace than it wants.
 cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t product, const void* alpha, const void* a,
                               cublasLtMatrixLayout_t a_layout, const void* b, cublasLtMatrixLayout_t b_layout,
                               const void* beta, const void* c, cublasLtMatrixLayout_t c_layout, void* d,

@@ -44,8 +44,8 @@ struct LibraryMatrix {
 
   auto operator<=>(const LibraryMatrix&) const = default;
 
-  /// What the addresses of all columns are multiples of, in bytes, 16 at most: told by the strides alone, since the
-  /// algorithm, and with it the result's bits, must not depend on where operands lie.
+  /// What the addresses of all columns can be multiples of, in bytes, 16 at most. Told by the strides alone, since the
+  /// algorithm, and with it the result's bits, must not depend on where operands lie: those that lie worse are copied.
   std::uint32_t alignment(std::int64_t element_bytes) const {
     const auto offsets = static_cast<std::uint32_t>((leading | batch) * element_bytes) | 16u;
     return offsets & (~offsets + 1);
