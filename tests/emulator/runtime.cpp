@@ -92,6 +92,11 @@ cudaError_t enqueue(const cudaLaunchConfig_t& config, void (*kernel)(), std::fun
   return cudaSuccess;
 }
 
+void enqueue(cudaStream_t stream, std::function<void()> work) {
+  const std::lock_guard lock(device().mutex);
+  stream->work.push_back(std::move(work));
+}
+
 cudaError_t set_attribute(void (*kernel)(), cudaFuncAttribute attribute, int value) {
   const std::lock_guard lock(device().mutex);
   if (attribute != cudaFuncAttributeMaxDynamicSharedMemorySize || value < 0 || value > Device::shared_bytes_limit)

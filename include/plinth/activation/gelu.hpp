@@ -48,6 +48,9 @@ struct GeluTanh {
   }
 };
 
+template <>
+inline constexpr bool detail::is_gelu_tanh<GeluTanh> = true;
+
 /// Gelu of each element: x of any shape -> the same shape.  PyTorch: gelu(x).
 template <class T, class D>
 Tensor<T, D> gelu(const Tensor<T, D>& x) {

@@ -42,6 +42,14 @@ struct Identity {
   }
 };
 
+namespace detail {
+
+/// Whether F is GELU in its tanh form, which libraries of products have built in; the formula says it of itself.
+template <class F>
+inline constexpr bool is_gelu_tanh = false;
+
+}  // namespace detail
+
 /// Where channel d of (batch b, head h, time t) lies: b * batch + h * head + t * time + d.
 struct HeadLayout {
   std::int64_t batch = 0,  ///< from a row of the batch to the next

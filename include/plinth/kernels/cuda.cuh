@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The CUDA backend: kernels<Cuda> joins the structs of kernels/cuda/. It has all that the contract requires and none of
-// what is optional: products and attention are plain kernels without tensor cores.
+// The CUDA backend: kernels<Cuda> joins the structs of kernels/cuda/. It has all that the contract requires and the fused
+// product; products are cuBLASLt's, which programs link (-lcublasLt).
 #pragma once
 
 #include <plinth/kernels/contract.hpp>
@@ -31,5 +31,7 @@ struct kernels<Cuda> : cuda::CudaElementwise,
 
 static_assert(RequiredKernels<kernels<Cuda>, Cuda, float> && RequiredKernels<kernels<Cuda>, Cuda, double> &&
               RequiredKernels<kernels<Cuda>, Cuda, bfloat16> && RequiredKernels<kernels<Cuda>, Cuda, half>);
+static_assert(FusedGemm<kernels<Cuda>, Cuda, float> && FusedGemm<kernels<Cuda>, Cuda, double> &&
+              FusedGemm<kernels<Cuda>, Cuda, bfloat16> && FusedGemm<kernels<Cuda>, Cuda, half>);
 
 }  // namespace plinth

@@ -21,6 +21,14 @@ struct Deadlock : std::runtime_error {
 /// PLINTH_EMULATOR_SEED, or 1.
 void set_seed(std::uint64_t seed);
 
+/// How often the program has asked the library of products (cublasLt.h) for an algorithm and for a product, and the
+/// cublasLtEpilogue_t of the last one.
+struct LibraryUse {
+  std::size_t searches = 0, products = 0;
+  int last_epilogue = 0;
+};
+LibraryUse library_use();
+
 // Where the running thread stands; written by the scheduler.
 inline uint3 thread_index, block_index;
 inline dim3 block_size, grid_size;
@@ -40,6 +48,7 @@ void warp_collective(Exchange exchange, void* argument, std::source_location pla
 void run_grid(const cudaLaunchConfig_t& config, const std::function<void()>& thread);
 
 cudaError_t enqueue(const cudaLaunchConfig_t& config, void (*kernel)(), std::function<void()> thread);
+void enqueue(cudaStream_t stream, std::function<void()> work);
 cudaError_t set_attribute(void (*kernel)(), cudaFuncAttribute attribute, int value);
 
 }  // namespace emulator

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The tests of this folder as one CUDA program, for nvcc. Where there is no GPU it says so and ends with 77.
 #include "elementwise_test.cpp"
+#include "fused_gemm_test.cpp"
 #include "gemm_test.cpp"
 #include "ops_test.cpp"
 #include "queue_test.cpp"

@@ -25,7 +25,7 @@ struct Parabola {
 
 }  // namespace
 
-TEMPLATE_TEST_CASE("cuda pointwise: every length, forward and backward", "[cuda]", float, double, bfloat16, half) {
+TEMPLATE_TEST_CASE("cuda pointwise: every length, forward and backward", "[cuda]", float, double, bfloat16, plinth::half) {
   using T = TestType;
   auto& gpu = queue<Cuda>::current();
   const Parabola formula{0.75};
@@ -46,7 +46,7 @@ TEMPLATE_TEST_CASE("cuda pointwise: every length, forward and backward", "[cuda]
   }
 }
 
-TEMPLATE_TEST_CASE("cuda fill, cast, accumulate, scale", "[cuda]", float, double, bfloat16, half) {
+TEMPLATE_TEST_CASE("cuda fill, cast, accumulate, scale", "[cuda]", float, double, bfloat16, plinth::half) {
   using T = TestType;
   using A = accumulator_t<T>;
   auto& gpu = queue<Cuda>::current();

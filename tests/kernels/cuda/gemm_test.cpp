@@ -1,107 +1,116 @@
 // SPDX-License-Identifier: MIT
-// The CUDA product against double arithmetic: tails, strides, batches, both tiles.
-#include "kernels/cuda/device_array.hpp"
-
-#include <cmath>
-
+// The CUDA product against double arithmetic: every form, strides, batches, alignments, whichever way is taken.
 #include "catch.hpp"
+#include "kernels/cuda/products.hpp"
 
-using namespace plinth;
+using namespace products;
 
 namespace {
 
-enum class Tile { chosen, small, large };
-
 template <class T>
-void gemm(Tile tile, const GemmShape& shape, const T* a, const T* b, T* c, bool accumulate) {
-  auto& gpu = queue<Cuda>::current();
-  if (tile == Tile::chosen) kernels<Cuda>::gemm(gpu, shape, a, b, c, accumulate);
-  if (tile == Tile::small) cuda::launch_gemm<cuda::SmallTile>(gpu, shape, a, b, c, accumulate);
-  if (tile == Tile::large) cuda::launch_gemm<cuda::LargeTile>(gpu, shape, a, b, c, accumulate);
+bool gemm_right(const Problem& p) {
+  return right<T>(p, [&](const GemmShape& shape, const T* a, const T* b, const T*, T* c, T*) {
+    kernels<Cuda>::gemm(queue<Cuda>::current(), shape, a, b, c, p.accumulate);
+  });
 }
 
-std::int64_t extent(const MatrixLayout& layout, std::int64_t batch, std::int64_t rows, std::int64_t columns) {
-  if (batch == 0 || rows == 0 || columns == 0) return 0;
-  return (batch - 1) * layout.batch + (rows - 1) * layout.row + (columns - 1) * layout.column + 1;
-}
-
-/// The largest error of a product, relative to the sum of its terms' magnitudes; elements between C's rows must stay.
-template <class T>
-double worst_error(Tile tile, const GemmShape& shape, bool accumulate) {
-  const auto a = test_values<T>(extent(shape.a, shape.batch, shape.M, shape.K), 1);
-  const auto b = test_values<T>(extent(shape.b, shape.batch, shape.K, shape.N), 2);
-  const auto before = test_values<T>(extent(shape.c, shape.batch, shape.M, shape.N), 3);
-  const DeviceArray<T> on_a(a), on_b(b), on_c(before);
-  gemm(tile, shape, on_a.data(), on_b.data(), on_c.data(), accumulate);
-  auto after = on_c.values();
-
-  double worst = 0;
-  const auto at = [](const auto& values, std::int64_t i) { return double(values[static_cast<std::size_t>(i)]); };
-  for (std::int64_t n = 0; n < shape.batch; ++n)
-    for (std::int64_t i = 0; i < shape.M; ++i)
-      for (std::int64_t j = 0; j < shape.N; ++j) {
-        const std::int64_t to = n * shape.c.batch + i * shape.c.row + j;
-        double sum = accumulate ? at(before, to) : 0, size = 1;
-        for (std::int64_t k = 0; k < shape.K; ++k) {
-          const double term = at(a, n * shape.a.batch + i * shape.a.row + k * shape.a.column) *
-                              at(b, n * shape.b.batch + k * shape.b.row + j * shape.b.column);
-          sum += term;
-          size += std::fabs(term);
-        }
-        worst = std::fmax(worst, std::fabs(at(after, to) - sum) / size);
-        after[static_cast<std::size_t>(to)] = before[static_cast<std::size_t>(to)];
-      }
-  for (std::size_t i = 0; i < after.size(); ++i)
-    if (double(after[i]) != double(before[i])) return std::numeric_limits<double>::infinity();
-  return worst;
-}
-
-/// Dense A and B, each as it is or transposed.
-GemmShape dense(std::int64_t M, std::int64_t N, std::int64_t K, bool transpose_a, bool transpose_b) {
-  GemmShape shape{.M = M, .N = N, .K = K, .a = {K, 1, 0}, .b = {N, 1, 0}, .c = {N, 1, 0}};
-  if (transpose_a) shape.a = {1, M, 0};
-  if (transpose_b) shape.b = {1, K, 0};
-  return shape;
+template <class Tile, class T>
+auto by_tiles(bool accumulate) {
+  return [=](const GemmShape& shape, const T* a, const T* b, const T*, T* c, T*) {
+    cuda::launch_tiles<Tile>(queue<Cuda>::current(), shape, a, b, c, accumulate);
+  };
 }
 
 }  // namespace
 
-TEMPLATE_TEST_CASE("cuda gemm: tails and transposes", "[cuda]", float, double, bfloat16, half) {
+TEMPLATE_TEST_CASE("cuda gemm: tails and transposes", "[cuda]", float, double, bfloat16, plinth::half) {
   const std::int64_t sizes[][3] = {{1, 1, 1}, {1, 70, 9}, {67, 1, 33}, {5, 3, 100}, {64, 64, 16}, {65, 66, 17}};
   for (const auto& [M, N, K] : sizes)
     for (const int transposes : {0, 1, 2, 3}) {
-      const auto shape = dense(M, N, K, transposes & 1, transposes & 2);
       CAPTURE(M, N, K, transposes);
-      CHECK(worst_error<TestType>(Tile::chosen, shape, transposes == 1) <= tolerance<TestType>);
+      CHECK(gemm_right<TestType>({.shape = dense(M, N, K, transposes), .accumulate = transposes == 1}));
+    }
+}
+
+TEMPLATE_TEST_CASE("cuda gemm: random problems", "[cuda]", float, double, bfloat16, plinth::half) {
+  std::mt19937 engine(7);
+  for (int n = 0; n < 150; ++n) {
+    Problem p = random_problem(engine);
+    p.accumulate = n % 3 == 0;
+    CAPTURE(p);
+    CHECK(gemm_right<TestType>(p));
+  }
+}
+
+TEMPLATE_TEST_CASE("cuda gemm: one to four rows, whose bits depend neither on their number nor on alignment", "[cuda]",
+                   float, double, bfloat16, plinth::half) {
+  using T = TestType;
+  for (const std::int64_t K : {1, 7, 64, 255, 256, 1030, 4099})
+    for (const std::int64_t gap : {0, 1}) {
+      std::vector<T> first;
+      for (const std::int64_t M : {4, 1, 2, 3})
+        for (const std::int64_t offset : {0, 1}) {
+          Problem p{.shape = dense(M, 9, K, 2), .offset = offset};
+          p.shape.b.column = K + gap * 8;
+          CAPTURE(p);
+          REQUIRE(cuda::FewRows::take(p.shape));
+          const auto run = [](const GemmShape& shape, const T* a, const T* b, const T*, T* c, T*) {
+            kernels<Cuda>::gemm(queue<Cuda>::current(), shape, a, b, c, false);
+          };
+          CHECK(right<T>(p, run));
+          if (offset) continue;  // other values
+          const auto c = on_device<T>(p, run).c;
+          if (first.empty()) first = c;
+          for (std::size_t i = 0; i < c.size(); ++i) CHECK(double(c[i]) == double(first[i]));
+        }
     }
 }
 
 TEST_CASE("cuda gemm: both tiles give the same", "[cuda]") {
-  for (const auto& shape : {dense(128, 128, 8, false, false), dense(130, 150, 21, true, false), dense(3, 129, 7, false, true)}) {
-    CHECK(worst_error<float>(Tile::large, shape, false) <= tolerance<float>);
-    CHECK(worst_error<float>(Tile::small, shape, true) <= tolerance<float>);
-    const auto a = test_values<float>(shape.M * shape.K, 1), b = test_values<float>(shape.K * shape.N, 2);
-    const DeviceArray<float> on_a(a), on_b(b), c(test_values<float>(shape.M * shape.N, 3)), d(c.values());
-    gemm(Tile::small, shape, on_a.data(), on_b.data(), c.data(), false);
-    gemm(Tile::large, shape, on_a.data(), on_b.data(), d.data(), false);
-    CHECK(c.values() == d.values());
+  for (const auto& shape : {dense(128, 128, 8), dense(130, 150, 21, 1), dense(3, 129, 7, 2)}) {
+    CHECK(right<float>({.shape = shape}, by_tiles<cuda::LargeTile, float>(false)));
+    CHECK(right<float>({.shape = shape, .accumulate = true}, by_tiles<cuda::SmallTile, float>(true)));
+    CHECK(on_device<float>({.shape = shape}, by_tiles<cuda::SmallTile, float>(false)).c ==
+          on_device<float>({.shape = shape}, by_tiles<cuda::LargeTile, float>(false)).c);
   }
 }
 
 TEST_CASE("cuda gemm: batches, shared operands, rows with gaps, no inner stride of 1", "[cuda]") {
   GemmShape shape{.batch = 3, .M = 33, .N = 20, .K = 18, .a = {25, 1, 1000}, .b = {20, 1, 0}, .c = {23, 1, 800}};
   for (const bool accumulate : {false, true}) {
-    CHECK(worst_error<float>(Tile::chosen, shape, accumulate) <= tolerance<float>);
-    CHECK(worst_error<float>(Tile::large, shape, accumulate) <= tolerance<float>);
+    CHECK(gemm_right<float>({.shape = shape, .accumulate = accumulate}));
+    CHECK(right<float>({.shape = shape, .accumulate = accumulate}, by_tiles<cuda::LargeTile, float>(accumulate)));
   }
   shape.a = {2, 70, 0};
   shape.b = {3, 60, 1300};
-  CHECK(worst_error<float>(Tile::chosen, shape, false) <= tolerance<float>);
+  CHECK(gemm_right<float>({.shape = shape}));
 }
 
 TEST_CASE("cuda gemm: empty sizes", "[cuda]") {
-  CHECK(worst_error<float>(Tile::chosen, dense(5, 4, 0, false, false), false) == 0);  // zeros
-  CHECK(worst_error<float>(Tile::chosen, dense(5, 4, 0, false, false), true) == 0);   // unchanged
-  CHECK(worst_error<float>(Tile::chosen, dense(0, 4, 3, false, false), false) == 0);
-  CHECK(worst_error<float>(Tile::chosen, dense(5, 0, 3, false, false), false) == 0);
+  for (const bool accumulate : {false, true}) {
+    CHECK(gemm_right<float>({.shape = dense(5, 4, 0), .accumulate = accumulate}));  // zeros, or as before
+    CHECK(gemm_right<float>({.shape = dense(2, 4, 0), .accumulate = accumulate}));
+  }
+  CHECK(gemm_right<float>({.shape = dense(0, 4, 3)}));
+  CHECK(gemm_right<float>({.shape = dense(5, 0, 3)}));
+}
+
+TEMPLATE_TEST_CASE("cuda gemm: the same bits wherever the operands lie", "[cuda]", float, bfloat16) {
+  using T = TestType;
+  const auto shape = dense(24, 16, 40, 2);
+  const auto a = test_values<T>(24 * 40, 1), b = test_values<T>(16 * 40, 2);
+  std::vector<std::vector<double>> results;
+  for (const std::int64_t offset : {0, 1, 3, 8}) {
+    const auto moved = [&](const std::vector<T>& x) {
+      std::vector<T> y(x.size() + static_cast<std::size_t>(offset));
+      std::copy(x.begin(), x.end(), y.begin() + offset);
+      return y;
+    };
+    const DeviceArray<T> on_a(moved(a)), on_b(moved(b)), c(std::vector<T>(static_cast<std::size_t>(24 * 16 + offset)));
+    kernels<Cuda>::gemm(queue<Cuda>::current(), shape, on_a.data() + offset, on_b.data() + offset, c.data() + offset,
+                        false);
+    const auto values = c.values();
+    results.emplace_back(values.begin() + offset, values.end());
+  }
+  for (const auto& result : results) CHECK(result == results[0]);
 }

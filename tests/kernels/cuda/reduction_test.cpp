@@ -11,7 +11,8 @@ using namespace plinth;
 TEMPLATE_TEST_CASE("cuda reduce_sum: rows, columns, empty axes", "[cuda]", float, double, bfloat16) {
   using T = TestType;
   const std::int64_t sizes[][3] = {{1, 1, 1},   {9, 33, 1}, {3, 1024, 1}, {2, 1500, 1}, {1, 5, 2}, {2, 7, 32},
-                                   {3, 100, 33}, {1, 9, 70}, {2, 0, 3},    {4, 0, 1},    {0, 3, 5}, {2, 3, 0}};
+                                   {3, 100, 33}, {1, 9, 70}, {2, 0, 3},    {4, 0, 1},    {0, 3, 5}, {2, 3, 0},
+                                   {1, 65, 3},   {1, 700, 40}, {2, 2000, 34}, {1, 9000, 2}};
   for (const auto& [outer, n, inner] : sizes) {
     const auto x = test_values<T>(outer * n * inner, 1);
     const DeviceArray<T> on_x(x), on_y(test_values<T>(outer * inner, 2));

@@ -8,7 +8,7 @@
 
 using namespace plinth;
 
-TEMPLATE_TEST_CASE("cuda norms", "[cuda]", float, double, bfloat16, half) {
+TEMPLATE_TEST_CASE("cuda norms", "[cuda]", float, double, bfloat16, plinth::half) {
   using T = TestType;
   using A = accumulator_t<T>;
   using namespace on_devices;
@@ -43,7 +43,7 @@ TEMPLATE_TEST_CASE("cuda norms", "[cuda]", float, double, bfloat16, half) {
   }
 }
 
-TEMPLATE_TEST_CASE("cuda cross-entropy", "[cuda]", float, double, bfloat16, half) {
+TEMPLATE_TEST_CASE("cuda cross-entropy", "[cuda]", float, double, bfloat16, plinth::half) {
   using T = TestType;
   using A = accumulator_t<T>;
   using namespace on_devices;
@@ -92,7 +92,7 @@ TEST_CASE("cuda cross-entropy of infinities and NaNs", "[cuda]") {
   }
 }
 
-TEMPLATE_TEST_CASE("cuda table rows", "[cuda]", float, double, bfloat16, half) {
+TEMPLATE_TEST_CASE("cuda table rows", "[cuda]", float, double, bfloat16, plinth::half) {
   using T = TestType;
   using namespace on_devices;
   for (const auto& [r, c] : rows_and_columns())
@@ -111,7 +111,7 @@ TEMPLATE_TEST_CASE("cuda table rows", "[cuda]", float, double, bfloat16, half) {
     }
 }
 
-TEMPLATE_TEST_CASE("cuda rotations", "[cuda]", float, double, bfloat16, half) {
+TEMPLATE_TEST_CASE("cuda rotations", "[cuda]", float, double, bfloat16, plinth::half) {
   using T = TestType;
   using A = accumulator_t<T>;
   using namespace on_devices;
@@ -139,7 +139,7 @@ TEMPLATE_TEST_CASE("cuda rotations", "[cuda]", float, double, bfloat16, half) {
     }
 }
 
-TEMPLATE_TEST_CASE("cuda attention masks", "[cuda]", float, double, bfloat16, half) {
+TEMPLATE_TEST_CASE("cuda attention masks", "[cuda]", float, double, bfloat16, plinth::half) {
   using T = TestType;
   const std::vector<std::int32_t> rows = {2, 0, 9, 4, 3, 8};
   for (const bool causal : {false, true})

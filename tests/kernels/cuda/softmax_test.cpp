@@ -32,7 +32,7 @@ std::vector<T> softmax_on_cuda(std::int64_t rows, std::int64_t columns, const st
 
 }  // namespace
 
-TEMPLATE_TEST_CASE("cuda softmax: forward and backward over short and long rows", "[cuda]", float, double, bfloat16, half) {
+TEMPLATE_TEST_CASE("cuda softmax: forward and backward over short and long rows", "[cuda]", float, double, bfloat16, plinth::half) {
   using T = TestType;
   for (const std::int64_t columns : {1, 2, 31, 32, 33, 100, 1024, 1025, 3001}) {
     const std::int64_t rows = columns > 1000 ? 3 : 11;

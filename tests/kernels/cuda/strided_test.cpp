@@ -61,7 +61,7 @@ TEMPLATE_TEST_CASE("cuda copy: any strides", "[cuda]", float, double, bfloat16, 
   CHECK(copies_like_plain_loops<T>({2, 1, 3, 2, 1, 2}, {12, 9, 4, 2, 7, 1}, {1, 1, 8, 4, 5, 2}));
 }
 
-TEMPLATE_TEST_CASE("cuda binary: broadcasts", "[cuda]", float, double, bfloat16, half) {
+TEMPLATE_TEST_CASE("cuda binary: broadcasts", "[cuda]", float, double, bfloat16, plinth::half) {
   using T = TestType;
   CHECK(subtracts_like_plain_loops<T>({7, 9}, {9, 1}, {9, 1}));
   CHECK(subtracts_like_plain_loops<T>({7, 9}, {9, 1}, {0, 1}));

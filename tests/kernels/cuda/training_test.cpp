@@ -10,7 +10,7 @@ const std::vector<std::int64_t> counts = {0, 1, 3, 255, 256, 257, 1000, 16384, 1
 
 }  // namespace
 
-TEMPLATE_TEST_CASE("cuda optimisers", "[cuda]", float, double, bfloat16, half) {
+TEMPLATE_TEST_CASE("cuda optimisers", "[cuda]", float, double, bfloat16, plinth::half) {
   using T = TestType;
   using A = accumulator_t<T>;
   using namespace on_devices;
@@ -53,7 +53,7 @@ TEMPLATE_TEST_CASE("cuda optimisers", "[cuda]", float, double, bfloat16, half) {
   }
 }
 
-TEMPLATE_TEST_CASE("cuda dropout draws the mask of the CPU", "[cuda]", float, double, bfloat16, half) {
+TEMPLATE_TEST_CASE("cuda dropout draws the mask of the CPU", "[cuda]", float, double, bfloat16, plinth::half) {
   using T = TestType;
   using namespace on_devices;
   const RandomStream stream{.seed = 11, .purpose = RandomPurpose::dropout, .site = 3};
@@ -69,7 +69,7 @@ TEMPLATE_TEST_CASE("cuda dropout draws the mask of the CPU", "[cuda]", float, do
     }
 }
 
-TEMPLATE_TEST_CASE("cuda squared norm", "[cuda]", float, double, bfloat16, half) {
+TEMPLATE_TEST_CASE("cuda squared norm", "[cuda]", float, double, bfloat16, plinth::half) {
   using T = TestType;
   using A = accumulator_t<T>;
   using namespace on_devices;

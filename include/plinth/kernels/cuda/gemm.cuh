@@ -1,150 +1,48 @@
 // SPDX-License-Identifier: MIT
-// C (M, N) = A (M, K) B (K, N) without tensor cores: tiles in shared memory, a square of C in each thread's registers.
-// Takes any strides. K is walked from its first to its last element, so the bits do not depend on the tile.
+// The matrix product of the CUDA backend, alone or followed by a bias and a pointwise formula, and who computes which:
+// few rows a kernel bound by memory, what cuBLASLt takes cuBLASLt, all else the tiles. Strides and sizes alone decide.
 #pragma once
 
-#include <cstddef>
-#include <cstdint>
+#include <concepts>
 
 #include <plinth/kernels/arguments.hpp>
-#include <plinth/kernels/cuda/launch.cuh>
-#include <plinth/tensor/element.hpp>
+#include <plinth/kernels/cuda/cublaslt.cuh>
+#include <plinth/kernels/cuda/gemm_few_rows.cuh>
+#include <plinth/kernels/cuda/gemm_tiles.cuh>
+#include <plinth/kernels/cuda/strided.cuh>
+#include <plinth/tensor/shape.hpp>
 
 namespace plinth::cuda {
-
-/// A block computes edge x edge elements of C, `each` x `each` per thread, `depth` steps of K at a time.
-template <int Edge, int Each, int Depth>
-struct GemmTile {
-  static constexpr int edge = Edge, each = Each, depth = Depth;
-  static constexpr int threads_across = edge / each, threads = threads_across * threads_across;
-  static constexpr int pitch = edge + 4;  // of a step in shared memory; 4 spread a warp's stores over the banks
-  static constexpr int group = 4;         // neighbouring elements that a thread reads from shared memory at once
-  /// Where in the tile element number e of `each` of thread t of threads_across lies, along either side.
-  __device__ static int position(int t, int e) { return e / group * (edge / (each / group)) + t * group + e % group; }
-};
-using LargeTile = GemmTile<128, 8, 8>;
-using SmallTile = GemmTile<64, 4, 16>;
-
-/// A block's strip of one operand: edge rows of A, or edge columns of B ("lines"), on its way to shared memory.
-template <class Tile, class T>
-class GemmStrip {
-  using A = accumulator_t<T>;
-  static constexpr int count = Tile::edge * Tile::depth / Tile::threads;
-  static_assert(Tile::threads % Tile::depth == 0 && Tile::threads % Tile::edge == 0);
-
- public:
-  /// Lines [first, lines) of an operand with `depth` steps. Threads walk along whichever side is dense in memory.
-  __device__ GemmStrip(const T* operand, std::int64_t first, std::int64_t lines, std::int64_t line_stride,
-                       std::int64_t depth, std::int64_t depth_stride)
-      : lines_left_(lines - first), depth_left_(depth), depth_stride_(depth_stride) {
-    const int thread = static_cast<int>(threadIdx.x);
-    const bool along_depth = depth_stride == 1;
-    line_ = along_depth ? thread / Tile::depth : thread % Tile::edge;
-    step_ = along_depth ? thread % Tile::depth : thread / Tile::edge;
-    line_jump_ = along_depth ? Tile::threads / Tile::depth : 0;
-    step_jump_ = along_depth ? 0 : Tile::threads / Tile::edge;
-    source_ = operand + (first + line_) * line_stride + step_ * depth_stride;
-    jump_ = line_jump_ * line_stride + step_jump_ * depth_stride;
-  }
-
-  /// Reads the next Tile::depth steps into registers; zeros beyond the operand's end.
-  __device__ void load() {
-    for (int e = 0; e < count; ++e) {
-      const bool inside = line_ + e * line_jump_ < lines_left_ && step_ + e * step_jump_ < depth_left_;
-      values_[e] = inside ? static_cast<A>(source_[e * jump_]) : A(0);
-    }
-    source_ += Tile::depth * depth_stride_;
-    depth_left_ -= Tile::depth;
-  }
-
-  __device__ void store(A* shared) const {
-    for (int e = 0; e < count; ++e)
-      shared[(step_ + e * step_jump_) * Tile::pitch + line_ + e * line_jump_] = values_[e];
-  }
-
- private:
-  const T* source_;
-  std::int64_t lines_left_, depth_left_, depth_stride_, jump_;
-  int line_, step_, line_jump_, step_jump_;
-  A values_[count];
-};
-
-/// `each` values of thread t, out of one step of a strip.
-template <class Tile, class A>
-__device__ void read_strip(const A* step, int t, A (&values)[Tile::each]) {
-  struct alignas(16) Group {
-    A values[Tile::group];
-  };
-  for (int e = 0; e < Tile::each; e += Tile::group) {
-    const Group group = *reinterpret_cast<const Group*>(step + Tile::position(t, e));
-    for (int i = 0; i < Tile::group; ++i) values[e + i] = group.values[i];
-  }
-}
-
-/// sums += left * right over the Tile::depth steps in shared memory.
-template <class Tile, class A>
-__device__ void multiply_strips(const A* left, const A* right, int y, int x, A (&sums)[Tile::each][Tile::each]) {
-  for (int step = 0; step < Tile::depth; ++step) {
-    A a[Tile::each], b[Tile::each];
-    read_strip<Tile>(left + step * Tile::pitch, y, a);
-    read_strip<Tile>(right + step * Tile::pitch, x, b);
-    for (int i = 0; i < Tile::each; ++i)
-      for (int j = 0; j < Tile::each; ++j) sums[i][j] += a[i] * b[j];
-  }
-}
-
-template <class Tile, class T>
-__global__ void __launch_bounds__(Tile::threads, sizeof(T) == 8 ? 1 : 2)  // blocks on a multiprocessor: bounds the registers
-    gemm_tiles(GemmShape shape, const T* a, const T* b, T* c, bool accumulate) {
-  using A = accumulator_t<T>;
-  const std::int64_t across = blocks_for(shape.N, Tile::edge), down = blocks_for(shape.M, Tile::edge);
-  const std::int64_t column = blockIdx.x % across * Tile::edge, row = blockIdx.x / across % down * Tile::edge;
-  const std::int64_t batch = blockIdx.x / across / down;
-  const int x = static_cast<int>(threadIdx.x) % Tile::threads_across, y = static_cast<int>(threadIdx.x) / Tile::threads_across;
-  A *left = shared_memory<A>(), *right = left + Tile::depth * Tile::pitch;
-
-  A sums[Tile::each][Tile::each] = {};
-  GemmStrip<Tile, T> left_strip(a + batch * shape.a.batch, row, shape.M, shape.a.row, shape.K, shape.a.column);
-  GemmStrip<Tile, T> right_strip(b + batch * shape.b.batch, column, shape.N, shape.b.column, shape.K, shape.b.row);
-  left_strip.load();
-  right_strip.load();
-  for (std::int64_t k = 0; k < shape.K; k += Tile::depth) {
-    left_strip.store(left);
-    right_strip.store(right);
-    block_barrier();
-    left_strip.load();  // the next steps arrive while these are multiplied
-    right_strip.load();
-    multiply_strips<Tile>(left, right, y, x, sums);
-    block_barrier();
-  }
-
-  for (int i = 0; i < Tile::each; ++i)
-    for (int j = 0; j < Tile::each; ++j) {
-      const std::int64_t m = row + Tile::position(y, i), n = column + Tile::position(x, j);
-      if (m >= shape.M || n >= shape.N) continue;
-      T& to = c[batch * shape.c.batch + m * shape.c.row + n];
-      to = static_cast<T>(accumulate ? static_cast<A>(to) + sums[i][j] : sums[i][j]);
-    }
-}
-
-template <class Tile, class T>
-void launch_gemm(queue<Cuda>& queue, const GemmShape& shape, const T* a, const T* b, T* c, bool accumulate) {
-  const std::int64_t tiles = blocks_for(shape.M, Tile::edge) * blocks_for(shape.N, Tile::edge);
-  constexpr std::size_t strips = 2 * Tile::depth * Tile::pitch;
-  launch(queue, shape.batch * tiles, Tile::threads, strips * sizeof(accumulator_t<T>), gemm_tiles<Tile, T>, shape, a, b, c,
-         accumulate);
-}
 
 struct CudaGemm {
   /// C = A B, or C += A B, `shape.batch` times.
   template <class T>
   static void gemm(queue<Cuda>& queue, const GemmShape& shape, const T* a, const T* b, T* c, bool accumulate) {
-    constexpr std::int64_t enough = 96;  // large tiles, to keep most of a GPU's multiprocessors busy
-    const std::int64_t large = blocks_for(shape.M, LargeTile::edge) * blocks_for(shape.N, LargeTile::edge);
-    if (shape.batch * large >= enough && shape.M > SmallTile::edge && shape.N > SmallTile::edge)
-      launch_gemm<LargeTile>(queue, shape, a, b, c, accumulate);
-    else
-      launch_gemm<SmallTile>(queue, shape, a, b, c, accumulate);
+    if (shape.batch == 0 || shape.M == 0 || shape.N == 0) return;
+    if (FewRows::take(shape))
+      launch_few_rows<Identity, T>(queue, shape, {}, a, b, nullptr, c, nullptr, accumulate);
+    else if (!multiply_by_library(queue, shape, a, b, c, accumulate))
+      multiply_by_tiles(queue, shape, a, b, c, accumulate);
+  }
+
+  /// C = f(A B + bias) with bias (N) or null; pre_activation (as C, or null) receives A B + bias.
+  template <class F, class T>
+  static void gemm_bias_activation(queue<Cuda>& queue, const GemmShape& shape, F f, const T* a, const T* b,
+                                   const T* bias, T* c, T* pre_activation) {
+    if (shape.batch == 0 || shape.M == 0 || shape.N == 0) return;
+    if (FewRows::take(shape)) return launch_few_rows(queue, shape, f, a, b, bias, c, pre_activation, false);
+    if constexpr (detail::is_gelu_tanh<F>)
+      if (multiply_by_library(queue, shape, a, b, c, false, {true, bias, pre_activation})) return;
+
+    T* const z = pre_activation ? pre_activation : c;
+    const Shape sizes{shape.batch, shape.M, shape.N}, strides{shape.c.batch, shape.c.row, 1};
+    if (!bias || !multiply_by_library(queue, shape, a, b, z, false, {false, bias})) {
+      gemm(queue, shape, a, b, z, false);
+      if (bias)
+        map_strided(queue, sizes, {strides, strides, {0, 0, 1}}, Accumulate<T, T>{}, z, static_cast<const T*>(z), bias);
+    }
+    if (!std::same_as<F, Identity> || pre_activation)
+      map_strided(queue, sizes, {strides, strides}, Forward<F, T>{f}, c, static_cast<const T*>(z));
   }
 };
 

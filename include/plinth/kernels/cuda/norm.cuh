@@ -136,7 +136,7 @@ struct CudaNorm {
                            inverse_deviation, dy, dx);
     });
     const NormTerms<T, Centred> terms{columns, x, dy, mean, inverse_deviation};
-    sum_columns_of<T>(queue, rows, columns, terms, {dgain, dbias});
+    sum_columns_of<T>(queue, 1, rows, columns, terms, {{dgain, dbias}});
   }
 };
 

@@ -2,7 +2,7 @@
 // Sums over one axis, in an order fixed by the shape.
 #pragma once
 
-#include <cstddef>
+#include <algorithm>
 #include <cstdint>
 
 #include <plinth/kernels/cuda/elementwise.cuh>
@@ -24,79 +24,80 @@ __global__ void __launch_bounds__(Team::block) sum_rows(std::int64_t rows, std::
   if (Team::member() == 0) y[r] = static_cast<T>(sum);
 }
 
-inline constexpr int strip_columns = 32, strip_parts = 8;  // of a block of sum_columns
+inline constexpr int strip_columns = 32, strip_parts = 8;  // of a block of sum_terms
 
-/// y[o, i] = sum over k of x[o, k, i]. Thread `part` of a column adds k = part, part + strip_parts, ...
-template <class T>
+/// Where sums over columns go, one pointer for each value; null: nowhere.
+template <class Y, int Count>
+struct ColumnSums {
+  Y* y[Count];
+};
+
+/// The terms of sums over the columns of dense matrices, one for each value.
+template <class X, int Count>
+struct ColumnTerms {
+  static constexpr int count = Count;
+  std::int64_t columns;
+  const X* x[Count];
+
+  __device__ void operator()(std::int64_t r, std::int64_t i, accumulator_t<X> (&sums)[Count]) const {
+    for (int v = 0; v < Count; ++v) sums[v] += static_cast<accumulator_t<X>>(x[v][r * columns + i]);
+  }
+};
+
+/// For `outer` matrices of n rows, of which each block takes `together`: y[v][part, o, i] = the sum over the rows r of the
+/// part of what terms(r, i, values) adds to value v. Thread `part` of a column adds rows part, part + strip_parts, ...
+template <class A, class Y, class Terms>
 __global__ void __launch_bounds__(strip_columns* strip_parts)
-    sum_columns(std::int64_t n, std::int64_t inner, const T* x, T* y) {
-  using A = accumulator_t<T>;
+    sum_terms(std::int64_t outer, std::int64_t n, std::int64_t together, std::int64_t columns, Terms terms,
+              ColumnSums<Y, Terms::count> to) {
   A* sums = shared_memory<A>();
   const int column = static_cast<int>(threadIdx.x) % strip_columns, part = static_cast<int>(threadIdx.x) / strip_columns;
-  const std::int64_t strips = blocks_for(inner, strip_columns), o = blockIdx.x / strips;
+  const std::int64_t strips = blocks_for(columns, strip_columns), rows_of_sums = blockIdx.x / strips;
   const std::int64_t i = blockIdx.x % strips * strip_columns + column;
-  A sum = 0;
-  if (i < inner)
-    for (std::int64_t k = part; k < n; k += strip_parts) sum += static_cast<A>(x[(o * n + k) * inner + i]);
-  sums[threadIdx.x] = sum;
-  block_barrier();
-  if (part > 0 || i >= inner) return;
-  for (int p = 1; p < strip_parts; ++p) sum += sums[p * strip_columns + column];
-  y[o * inner + i] = static_cast<T>(sum);
-}
-
-inline constexpr std::int64_t rows_together = 256;  // of a block of sum_terms
-
-/// partial[b, v, i] = the sum over the rows r of block b of the v-th value that terms(r, i, values) adds, of Terms::count.
-template <class A, class Terms>
-__global__ void __launch_bounds__(strip_columns* strip_parts)
-    sum_terms(std::int64_t rows, std::int64_t columns, Terms terms, A* partial) {
-  A* sums = shared_memory<A>();
-  const int column = static_cast<int>(threadIdx.x) % strip_columns, part = static_cast<int>(threadIdx.x) / strip_columns;
-  const std::int64_t strips = blocks_for(columns, strip_columns), b = blockIdx.x / strips;
-  const std::int64_t i = blockIdx.x % strips * strip_columns + column;
-  const std::int64_t end = rows < (b + 1) * rows_together ? rows : (b + 1) * rows_together;
+  const std::int64_t o = rows_of_sums % outer, begin = rows_of_sums / outer * together;
+  const std::int64_t end = n < begin + together ? n : begin + together;
   A values[Terms::count] = {};
   if (i < columns)
-    for (std::int64_t r = b * rows_together + part; r < end; r += strip_parts) terms(r, i, values);
+    for (std::int64_t r = begin + part; r < end; r += strip_parts) terms(o * n + r, i, values);
   for (int v = 0; v < Terms::count; ++v) sums[v * strip_columns * strip_parts + static_cast<int>(threadIdx.x)] = values[v];
   block_barrier();
   if (part > 0 || i >= columns) return;
   for (int v = 0; v < Terms::count; ++v) {
+    if (!to.y[v]) continue;
     A sum = values[v];
     for (int p = 1; p < strip_parts; ++p) sum += sums[(v * strip_parts + p) * strip_columns + column];
-    partial[(b * Terms::count + v) * columns + i] = sum;
+    to.y[v][rows_of_sums * columns + i] = static_cast<Y>(sum);
   }
 }
 
-/// y[v][i] = the sum over blocks of partial[b, v, i]; a null y is left out.
-template <class T, int Count>
-struct SumPartials {
-  std::int64_t blocks, columns;
-  const accumulator_t<T>* partial;
-  T* y[Count];
+template <class A, class Y, class Terms>
+void launch_sum_terms(queue<Cuda>& queue, std::int64_t outer, std::int64_t n, std::int64_t together, std::int64_t columns,
+                      const Terms& terms, const ColumnSums<Y, Terms::count>& to) {
+  const std::int64_t parts = n > 0 ? blocks_for(n, together) : 1;
+  launch(queue, outer * parts * blocks_for(columns, strip_columns), strip_columns * strip_parts,
+         Terms::count * strip_columns * strip_parts * sizeof(A), sum_terms<A, Y, Terms>, outer, n, together, columns, terms, to);
+}
 
-  __device__ void operator()(std::int64_t at) const {
-    const std::int64_t v = at / columns, i = at % columns;
-    if (!y[v]) return;
-    accumulator_t<T> sum = 0;
-    for (std::int64_t b = 0; b < blocks; ++b) sum += partial[(b * Count + v) * columns + i];
-    y[v][i] = static_cast<T>(sum);
-  }
-};
-
-/// Queues y[v][i] = the sum over all rows of the v-th value of terms(r, i, values).
+/// Queues y[v][o, i] = the sum over the n rows r of matrix o of the v-th value of terms(o n + r, i, values). Where there
+/// are few columns and many rows, blocks share the rows and a second pass adds what they found.
 template <class T, class Terms>
-void sum_columns_of(queue<Cuda>& queue, std::int64_t rows, std::int64_t columns, const Terms& terms,
-                    T* const (&y)[Terms::count]) {
+void sum_columns_of(queue<Cuda>& queue, std::int64_t outer, std::int64_t n, std::int64_t columns, const Terms& terms,
+                    const ColumnSums<T, Terms::count>& y) {
   using A = accumulator_t<T>;
-  const std::int64_t blocks = blocks_for(rows, rows_together);
-  const Scratch<A> partial(blocks * Terms::count * columns);
-  launch(queue, blocks * blocks_for(columns, strip_columns), strip_columns * strip_parts,
-         Terms::count * strip_columns * strip_parts * sizeof(A), sum_terms<A, Terms>, rows, columns, terms, partial.data());
-  SumPartials<T, Terms::count> last{blocks, columns, partial.data(), {}};
-  for (int v = 0; v < Terms::count; ++v) last.y[v] = y[v];
-  for_each_index(queue, Terms::count * columns, last);
+  constexpr int count = Terms::count;
+  constexpr std::int64_t enough = 1024, least_rows = 64;  // blocks that keep a GPU busy, and what one is worth starting for
+  const std::int64_t strips = outer * blocks_for(columns, strip_columns);
+  if (strips == 0) return;
+  const std::int64_t together = std::max(least_rows, blocks_for(n, blocks_for(enough, strips))), parts = blocks_for(n, together);
+  if (parts <= 1) return launch_sum_terms<A>(queue, outer, n, together, columns, terms, y);
+
+  const std::int64_t sums = outer * columns;
+  const Scratch<A> partial(count * parts * sums);
+  ColumnSums<A, count> first;
+  ColumnTerms<A, count> rest{sums, {}};
+  for (int v = 0; v < count; ++v) rest.x[v] = first.y[v] = partial.data() + v * parts * sums;
+  launch_sum_terms<A>(queue, outer, n, together, columns, terms, first);
+  launch_sum_terms<A>(queue, 1, parts, parts, sums, rest, y);
 }
 
 inline constexpr std::int64_t squares_together = 16384;  // of a block of sum_squares
@@ -138,8 +139,7 @@ struct CudaReduction {
         launch_rows<decltype(team), T>(queue, outer, sum_rows<decltype(team), T>, outer, n, x, y);
       });
     else
-      launch(queue, outer * blocks_for(inner, strip_columns), strip_columns * strip_parts,
-             strip_columns * strip_parts * sizeof(accumulator_t<T>), sum_columns<T>, n, inner, x, y);
+      sum_columns_of<T>(queue, outer, n, inner, ColumnTerms<T, 1>{inner, {x}}, {{y}});
   }
 };
 

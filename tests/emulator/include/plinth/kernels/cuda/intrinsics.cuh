@@ -6,6 +6,8 @@
 
 #include <source_location>
 
+#include <plinth/tensor/element.hpp>
+
 namespace plinth::cuda {
 
 inline constexpr int warp_size = 32;
@@ -13,6 +15,11 @@ inline constexpr int warp_size = 32;
 template <class T>
 T* shared_memory() {
   return static_cast<T*>(emulator::shared_memory());
+}
+
+template <class T>
+accumulator_t<T> widened(T x) {
+  return static_cast<accumulator_t<T>>(x);
 }
 
 inline void block_barrier(std::source_location place = std::source_location::current()) {
