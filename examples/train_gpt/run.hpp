@@ -40,12 +40,12 @@ std::string where_it_runs(const Queue& queue) {
     return "GPU " + std::to_string(queue.ordinal());
 }
 
-/// The loss, in nats, over the same 16,384 bytes or so of the held-out text each time.
+/// The loss, in nats, over the same `bytes` bytes or so of the held-out text each time.
 template <class Model>
-double quick_held_out(const Model& model, const plinth::TokenWindows& held_out) {
+double quick_held_out(const Model& model, const plinth::TokenWindows& held_out, std::int64_t bytes) {
   const plinth::NoGradient no_gradient;
-  const std::int64_t context = model.config.context;
-  const auto batch = held_out.template batch<typename Model::device>(std::max<std::int64_t>(1, 16384 / context), context, 0, 0);
+  const std::int64_t context = model.config.context, windows = std::max<std::int64_t>(1, bytes / context);
+  const auto batch = held_out.template batch<typename Model::device>(windows, context, 0, 0);
   return static_cast<double>(model.loss(batch.inputs, batch.targets).item());
 }
 
@@ -61,7 +61,8 @@ std::optional<RunLog> train(Model& model, const SplitText& text, const Options& 
   const plinth::ByteVocabulary vocabulary;
   const plinth::TokenWindows data(vocabulary.encode(text.training())), held_out(vocabulary.encode(text.held_out()));
   const std::int64_t steps = options.training.steps, first = trainer.state().next_step;
-  const std::int64_t measure_every = std::max<std::int64_t>(1, steps / 12);
+  const std::int64_t measure_every = std::max<std::int64_t>(1, steps / 12),
+                     measured = std::min<std::int64_t>(16384, std::ssize(text.held_out()));
   const auto tokens_per_step =
       static_cast<double>(options.training.batch * options.training.accumulation * model.config.context);
   const auto start = clock::now();
@@ -73,7 +74,7 @@ std::optional<RunLog> train(Model& model, const SplitText& text, const Options& 
     const std::int64_t step = report.step + 1;
     const bool measure = step % measure_every == 0;
     stopped_early = guard.interrupted();
-    log.write(report, measure ? std::optional(quick_held_out(model, held_out)) : std::nullopt);
+    log.write(report, measure ? std::optional(quick_held_out(model, held_out, measured)) : std::nullopt);
     const bool save = options.save_every > 0 && step % options.save_every == 0 && step < steps;
     if (save || stopped_early) saved.save(model, trainer);
     const double seconds = std::chrono::duration<double>(clock::now() - start).count();
