@@ -3,7 +3,8 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <ostream>
+#include <sstream>
+#include <string>
 #include <vector>
 
 #include "kernels/attention_definition.hpp"
@@ -63,20 +64,15 @@ std::vector<std::int32_t> random_rows(Random& random, const AttentionShape& s) {
   return rows;
 }
 
-struct Printed {
-  const AttentionShape& s;
-  const std::vector<std::int32_t>& rows;
-
-  friend std::ostream& operator<<(std::ostream& out, const Printed& p) {
-    const AttentionShape& s = p.s;
-    out << "B " << s.batch << " H " << s.heads << " G " << s.key_heads << " T " << s.queries << " S " << s.keys << " D "
-        << s.head_size << " scale " << s.scale << (s.causal ? " causal" : "") << " window " << s.window << ", rows";
-    for (const std::int32_t x : p.rows) out << ' ' << x;
-    out << ", layouts";
-    for (const HeadLayout& x : {s.query, s.key, s.value, s.output}) out << ' ' << x.head << ' ' << x.time << ',';
-    return out;
-  }
-};
+std::string text(const AttentionShape& s, const std::vector<std::int32_t>& rows) {
+  std::ostringstream out;
+  out << "B " << s.batch << " H " << s.heads << " G " << s.key_heads << " T " << s.queries << " S " << s.keys << " D "
+      << s.head_size << " scale " << s.scale << (s.causal ? " causal" : "") << " window " << s.window << ", rows";
+  for (const std::int32_t x : rows) out << ' ' << x;
+  out << ", layouts";
+  for (const HeadLayout& x : {s.query, s.key, s.value, s.output}) out << ' ' << x.head << ' ' << x.time << ',';
+  return out.str();
+}
 
 /// The elements of (B, heads, time, D) in x, with NaN between them: nothing is to be written there.
 Values only_elements(const Values& x, const HeadLayout& at, const AttentionShape& s, Count heads, Count time) {
@@ -134,7 +130,7 @@ void check(Random& random) {
   const double input = of_result<T> / of_float,
                slope = 4 * input * (1 + std::sqrt(static_cast<double>(s.head_size)) * s.scale);
   const double seers = std::sqrt(static_cast<double>(s.queries * s.heads / s.key_heads));
-  INFO(Printed(s, p.rows) << (forward_alone ? " forward alone" : ""));
+  INFO(text(s, p.rows) << (forward_alone ? " forward alone" : ""));
   CHECK(output.wrong("output", 2) + log_sum_exp.wrong("log_sum_exp", 1) + dquery.wrong("dquery", slope) +
             dkey.wrong("dkey", slope * seers) + dvalue.wrong("dvalue", 2 * seers) ==
         "");
@@ -156,7 +152,7 @@ TEMPLATE_TEST_CASE("random attention masks", "", float, bfloat16) {
     on_both([&]<class D>(D d) {
       kernels<D>::attention_mask(queue<D>::current(), s, rows.empty() ? nullptr : rows.data(), mask.at(d));
     });
-    INFO(Printed(s, rows));
+    INFO(text(s, rows));
     CHECK(mask.wrong("mask") == "");
   }
 }
