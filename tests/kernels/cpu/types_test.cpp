@@ -3,7 +3,6 @@
 // Primitives on rows are in types_of_rows_test.cpp, products in gemm_test.cpp.
 #include <plinth/kernels/cpu.hpp>
 
-#include <algorithm>
 #include <cstdlib>
 #include <utility>
 #include <vector>
@@ -12,6 +11,7 @@
 
 #include "catch.hpp"
 #include "kernels/against_plain.hpp"
+#include "kernels/strided_layout.hpp"
 
 using namespace plinth;
 using against_plain::agree;
@@ -22,33 +22,6 @@ using against_plain::rows_and_columns;
 namespace {
 
 using Count = std::int64_t;
-
-/// A tensor's layout of 0 to 6 axes: some of size 1 or 0, in any order in memory, with gaps, backwards, or repeated.
-struct Layout {
-  Shape sizes, strides[2];
-  Count reach[2] = {1, 1}, first[2] = {0, 0};
-
-  Layout(std::uint32_t site, bool repeats) {
-    const auto random = numbers::below(1 << 20, 40, site);
-    const std::int32_t rank = random[0] % 7;
-    for (int i = 0; i < rank; ++i) sizes.push_back(random[1 + static_cast<std::size_t>(i)] % (rank < 3 ? 70 : 6));
-    for (std::size_t k = 0; k < 2; ++k) {
-      std::vector<int> order;
-      for (int i = 0; i < rank; ++i) order.push_back(i);
-      strides[k] = sizes;
-      for (std::size_t i = order.size(); i > 1; --i) std::swap(order[i - 1], order[static_cast<std::size_t>(random[8 * k + 7 + i]) % i]);
-      for (const int axis : order) {
-        const std::int32_t choice = random[24 + 8 * k + static_cast<std::size_t>(axis)] % 8;
-        const Count step = reach[k] + (choice == 1), size = std::max<Count>(sizes[axis], 1);
-        const bool repeated = repeats && choice == 2, backwards = choice == 3;
-        strides[k][axis] = repeated ? 0 : backwards ? -step : step;
-        if (repeated) continue;
-        if (backwards) first[k] += step * (size - 1);
-        reach[k] += step * (size - 1);
-      }
-    }
-  }
-};
 
 struct Weighted {
   template <class T>
@@ -62,7 +35,7 @@ struct Weighted {
 TEMPLATE_TEST_CASE("random strides in every type", "", float, double, bfloat16, half) {
   using T = TestType;
   for (std::uint32_t site = 1; site <= 150; ++site) {
-    const Layout l(site, true), once(site, false);
+    const StridedLayout l(site, true), once(site, false);
     INFO("sizes " << l.sizes << ", strides " << l.strides[0] << " and " << l.strides[1]);
     const auto a = numbers::normal<T>(l.reach[0], 1), b = numbers::normal<T>(l.reach[1], 2);
     agree<T>("binary", 1, element_count(l.sizes), [&]<class D>(D) {
