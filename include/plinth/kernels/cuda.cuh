@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The CUDA backend: kernels<Cuda> joins the structs of kernels/cuda/. It has all that the contract requires and none of
-// what is optional: products and attention are plain kernels without tensor cores.
+// The CUDA backend: kernels<Cuda> joins the structs of kernels/cuda/. It has all that the contract requires and, of what is
+// optional, attention of 16-bit types, on tensor cores; products are plain kernels without them.
 #pragma once
 
 #include <plinth/kernels/contract.hpp>
@@ -31,5 +31,6 @@ struct kernels<Cuda> : cuda::CudaElementwise,
 
 static_assert(RequiredKernels<kernels<Cuda>, Cuda, float> && RequiredKernels<kernels<Cuda>, Cuda, double> &&
               RequiredKernels<kernels<Cuda>, Cuda, bfloat16> && RequiredKernels<kernels<Cuda>, Cuda, half>);
+static_assert(FusedAttention<kernels<Cuda>, Cuda, bfloat16> && FusedAttention<kernels<Cuda>, Cuda, half>);
 
 }  // namespace plinth

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: MIT
+// Attention forward on tensor cores: a warp keeps the outputs of some queries in registers and walks over the keys that
+// they see; the softmax is corrected from tile to tile.
+//
+// Dao 2023 (arXiv:2307.08691), algorithm 1. Milakov & Gimelshein 2018 (arXiv:1805.02867) is the running softmax.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+
+#include <plinth/kernels/cuda/attention_mask.cuh>
+#include <plinth/kernels/cuda/attention_tile.cuh>
+#include <plinth/kernels/cuda/softmax.cuh>
+
+namespace plinth::cuda {
+
+/// Sizes for heads of up to W channels, as many as registers and shared memory hold.
+template <int W>
+struct ForwardTile {
+  static constexpr int warps = W > 128 ? 8 : 4, strips = W > 128 ? 1 : 2, block = warps * warp_size;
+  static constexpr int rows = strips * 16, queries = warps * rows, keys = 64;
+  static constexpr std::size_t elements = (queries + 2 * 2 * keys) * W;  // two tiles each of keys and values
+};
+
+/// A warp's outputs over the keys seen so far, for rows lane / 4 and lane / 4 + 8 of each strip.
+template <int W, int Strips>
+struct RunningAttention {
+  float output[Strips][W / 8][4], top[Strips][2], sum[Strips][2];  // top: the largest exponent; sum: of the lane's columns
+
+  __device__ RunningAttention() {
+    clear(output);
+    for (int m = 0; m < Strips; ++m)
+      for (int r = 0; r < 2; ++r) top[m][r] = lowest<float>, sum[m][r] = 0;
+  }
+
+  /// scores become their exponentials; what was summed under the old top is corrected.
+  template <int Eights>
+  __device__ void exponentiate(float (&scores)[Strips][Eights][4], float factor) {
+    for (int m = 0; m < Strips; ++m)
+      for (int r = 0; r < 2; ++r) {
+        float largest = lowest<float>;
+        for (int n = 0; n < Eights; ++n)
+          largest = std::fmax(largest, std::fmax(scores[m][n][2 * r], scores[m][n][2 * r + 1]));
+        for (const int lanes : {1, 2}) largest = std::fmax(largest, shuffle_xor(largest, lanes));
+        const float before = top[m][r], now = std::fmax(before, largest * factor);
+        const float shift = now == lowest<float> ? 0.0f : now;
+        float added = 0;
+        for (int n = 0; n < Eights; ++n)
+          for (int i = 2 * r; i < 2 * r + 2; ++i) added += scores[m][n][i] = fast_exp2(scores[m][n][i] * factor - shift);
+        const float correction = fast_exp2(before - shift);
+        multiply(m, r, correction);
+        sum[m][r] = sum[m][r] * correction + added;
+        top[m][r] = now;
+      }
+  }
+
+  /// Sums are completed, outputs divided by them: zeros for a sum of nothing, NaN unless valid.
+  __device__ void finish(bool valid) {
+    for (int m = 0; m < Strips; ++m)
+      for (int r = 0; r < 2; ++r) {
+        for (const int lanes : {1, 2}) sum[m][r] += shuffle_xor(sum[m][r], lanes);
+        if (!valid) sum[m][r] = std::numeric_limits<float>::quiet_NaN();
+        multiply(m, r, sum[m][r] == 0 ? 0.0f : 1 / sum[m][r]);
+      }
+  }
+
+  /// After finish(): the logarithms of the sums, for the first `count` rows.
+  __device__ void store_log_sum_exp(std::int64_t count, float* to) const {
+    const int lane = static_cast<int>(threadIdx.x) % warp_size;
+    for (int m = 0; m < Strips; ++m)
+      for (int r = 0; r < 2; ++r)
+        if (const int row = m * 16 + r * 8 + lane / 4; lane % 4 == 0 && row < count)
+          to[row] = (top[m][r] + std::log2(sum[m][r])) * ln_2;
+  }
+
+ private:
+  __device__ void multiply(int m, int r, float factor) {
+    for (int n = 0; n < W / 8; ++n)
+      for (int i = 2 * r; i < 2 * r + 2; ++i) output[m][n][i] *= factor;
+  }
+};
+
+/// output and, unless null, log_sum_exp of one tile of queries. in_pieces: all of the operands' rows are aligned pieces.
+template <class T, int W>
+__global__ void __launch_bounds__(ForwardTile<W>::block)
+    attention_forward(AttentionShape s, const std::int32_t* rows, bool in_pieces, const T* query, const T* key,
+                      const T* value, T* output, float* log_sum_exp) {
+  using Tile = ForwardTile<W>;
+  constexpr int tile = Tile::keys * W, threads = Tile::block;
+  T *const queries = shared_memory<T>(), *const keys = queries + Tile::queries * W, *const values = keys + 2 * tile;
+  const QueryPlace at(s, Tile::queries);
+  const Visible visible(s, rows, at.b);
+  const std::int64_t g = at.h / (s.heads / s.key_heads);
+  const auto begin = static_cast<int>(visible.keys.begin), end = static_cast<int>(visible.keys.end);
+  const HeadRows<const T> key_rows(s, key, s.key, at.b, g, in_pieces), value_rows(s, value, s.value, at.b, g, in_pieces);
+  const auto load = [&](int j, int buffer) {
+    load_rows<W, Tile::keys, threads>(keys + buffer * tile, key_rows, j, begin, end);
+    load_rows<W, Tile::keys, threads>(values + buffer * tile, value_rows, j, begin, end);
+    commit_copies();
+  };
+  const Range walk = visible.keys_of(at.first, at.end);
+  if (walk.first < walk.past) {
+    const HeadRows<const T> query_rows(s, query, s.query, at.b, at.h, in_pieces);
+    load_rows<W, Tile::queries, threads>(queries, query_rows, at.first, 0, at.end);
+    load(walk.first, 0);
+  }
+
+  const int warp_row = static_cast<int>(threadIdx.x) / warp_size * Tile::rows;
+  const int own = at.first + warp_row, own_end = std::min(own + Tile::rows, at.end);
+  const Range first_row = visible.keys_of(own), last_row = visible.keys_of(own_end - 1);
+  const float factor = exponent_factor(s.scale);
+  RunningAttention<W, Tile::strips> running;
+  int buffer = 0;
+  for (int j = walk.first; j < walk.past; j += Tile::keys, buffer ^= 1) {
+    wait_for_copies<0>();
+    block_barrier();  // the tile is there for all, and nobody reads the other buffer any more
+    if (j + Tile::keys < walk.past) load(j + Tile::keys, buffer ^ 1);
+    const Part part = own < own_end ? seen_part(first_row, last_row, j, Tile::keys) : Part::none;
+    if (part == Part::none) continue;
+    float scores[Tile::strips][Tile::keys / 8][4];
+    multiply_rows<W>(queries + warp_row * W, keys + buffer * tile, scores);
+    if (factor < 0) negate(scores);
+    if (part == Part::some) hide_unseen(scores, j, lowest<float>, [&, seen = Visible(s, rows, at.b)](int r) { return seen.keys_of(own + r); });
+    running.exponentiate(scores, std::fabs(factor));
+    add_weighted_rows<W>(scores, values + buffer * tile, running.output);
+  }
+  running.finish(visible.inside());
+  if (log_sum_exp) running.store_log_sum_exp(own_end - own, log_sum_exp + (at.b * s.heads + at.h) * s.queries + own);
+  block_barrier();  // nobody reads the queries any more
+  put_rows(running.output, queries + warp_row * W);
+  block_barrier();
+  store_rows<W, Tile::queries, threads>(queries, HeadRows<T>(s, output, s.output, at.b, at.h, in_pieces), at.first, at.end);
+}
+
+}  // namespace plinth::cuda
