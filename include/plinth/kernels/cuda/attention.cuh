@@ -44,7 +44,7 @@ template <class F>
 void with_width(const AttentionShape& shape, const F& f) {
   detail::require<ArgumentError>(shape.head_size <= 256, "attention: heads of ", shape.head_size,
                                  " channels, where the tiles of this device hold 256");
-  detail::require<ArgumentError>(std::max(shape.queries, shape.keys) <= std::numeric_limits<std::int32_t>::max() - 256,
+  detail::require<ArgumentError>(std::max(shape.queries, shape.keys) < longest_sequence,
                                  "attention: ", shape.queries, " queries and ", shape.keys, " keys");
   if (shape.head_size <= 32) return f(std::integral_constant<int, 32>());
   if (shape.head_size <= 64) return f(std::integral_constant<int, 64>());
@@ -76,7 +76,7 @@ struct CudaAttention {
     with_width(s, [&](auto width) {
       using Tile = ForwardTile<width()>;
       launch(queue, s.batch * s.heads * blocks_for(s.queries, Tile::queries), Tile::block, Tile::elements * sizeof(T),
-             attention_forward<T, width()>, s, rows, whole, query, key, value, output, log_sum_exp);
+             attention_forward<T, width()>, s, rows, whole, exponent_factor(s.scale), query, key, value, output, log_sum_exp);
     });
   }
 
@@ -96,12 +96,11 @@ struct CudaAttention {
       const Scratch<RowStatistics> statistics(s.batch * s.heads * padded);
       launch(queue, blocks_for(s.batch * s.heads * padded, WarpTeam::rows_per_block), WarpTeam::block, 0,
              attention_statistics<T>, s, padded, output, doutput, log_sum_exp, statistics.data());
-      launch(queue, s.batch * s.key_heads * blocks_for(s.keys, Keys::keys) * Keys::parts, Keys::block,
-             Keys::elements * sizeof(T) + 2 * Keys::queries * sizeof(RowStatistics),
-             attention_backward_keys<T, width()>, s, rows, whole, query, key, value, statistics.data(), doutput,
+      launch(queue, s.batch * s.key_heads * blocks_for(s.keys, Keys::keys) * Keys::parts, Keys::block, Keys::bytes,
+             attention_backward_keys<T, width()>, s, rows, whole, exponent_factor(s.scale), query, key, value, statistics.data(), doutput,
              dkey, dvalue);
       launch(queue, s.batch * s.heads * blocks_for(s.queries, Queries::queries), Queries::block,
-             Queries::elements * sizeof(T), attention_backward_queries<T, width()>, s, rows, whole, query, key,
+             Queries::bytes, attention_backward_queries<T, width()>, s, rows, whole, exponent_factor(s.scale), query, key,
              value, statistics.data(), doutput, dquery);
     });
   }

@@ -21,11 +21,10 @@ struct alignas(8) RowStatistics {
   float log2_sum, delta;
 };
 
-inline constexpr int statistics_padding = 64;  // the most queries of a tile
-
-/// How many RowStatistics each head has: zeros for queries that fill the last tile.
+/// How many RowStatistics each head has: zeros behind those of its queries fill the last tile.
 PLINTH_HD inline std::int64_t padded_queries(const AttentionShape& s) {
-  return (s.queries + statistics_padding - 1) / statistics_padding * statistics_padding;
+  constexpr std::int64_t most = 128;  // queries of a tile
+  return (s.queries / most + 2) * most;
 }
 
 template <class T>
@@ -45,29 +44,46 @@ __global__ void __launch_bounds__(WarpTeam::block)
   if (WarpTeam::member() == 0) statistics[row] = result;
 }
 
+/// Begins to copy those of `Count` queries to shared memory. `from` is aligned to 16 bytes.
+template <int Count>
+__device__ void load_statistics(RowStatistics* to, const RowStatistics* from) {
+  if (const int at = static_cast<int>(threadIdx.x) * 2; at < Count) copy_async(to + at, from + at, true);
+}
+
+/// Where the columns of scores are queries: their statistics, in shared memory.
+struct StatisticsOfColumns {
+  const Pack<RowStatistics, 2>* own;
+
+  __device__ explicit StatisticsOfColumns(const RowStatistics* of_queries)
+      : own(reinterpret_cast<const Pack<RowStatistics, 2>*>(of_queries) + lane_number() % 4) {}
+  __device__ const RowStatistics& operator()(int, int n, int i) const { return own[n * 4].values[i % 2]; }
+};
+
+/// Where the rows are queries: their statistics, in shared memory.
+struct StatisticsOfRows {
+  const RowStatistics* own;
+
+  __device__ explicit StatisticsOfRows(const RowStatistics* of_queries) : own(of_queries + lane_number() / 4) {}
+  __device__ const RowStatistics& operator()(int m, int, int i) const { return own[m * 16 + i / 2 * 8]; }
+};
+
 /// Products of queries and keys become probabilities. of(m, n, i): the statistics of the query there.
 template <int Strips, int Eights, class Of>
 __device__ void exponentiate_again(float (&scores)[Strips][Eights][4], float factor, const Of& of) {
-  for (int m = 0; m < Strips; ++m)
-    for (int n = 0; n < Eights; ++n)
-      for (int i = 0; i < 4; ++i) scores[m][n][i] = fast_exp2(scores[m][n][i] * factor - of(m, n, i).log2_sum);
+  each_element(scores, [&](int m, int n, int i, float& x) { x = fast_exp2(x * factor - of(m, n, i).log2_sum); });
 }
 
 /// Probabilities, given their gradients, become the gradients of the scores.
 template <int Strips, int Eights, class Of>
 __device__ void differentiate(float (&p)[Strips][Eights][4], const float (&dp)[Strips][Eights][4], const Of& of) {
-  for (int m = 0; m < Strips; ++m)
-    for (int n = 0; n < Eights; ++n)
-      for (int i = 0; i < 4; ++i) p[m][n][i] *= dp[m][n][i] - of(m, n, i).delta;
+  each_element(p, [&](int m, int n, int i, float& x) { x *= dp[m][n][i] - of(m, n, i).delta; });
 }
 
 /// A warp's gradient, times a factor and rounded, in the rows of a tile; NaN unless valid.
 template <class T, int Strips, int Eights>
 __device__ void put_gradient(float (&c)[Strips][Eights][4], double factor, bool valid, T* rows) {
   const float by = valid ? static_cast<float>(factor) : std::numeric_limits<float>::quiet_NaN();
-  for (int m = 0; m < Strips; ++m)
-    for (int n = 0; n < Eights; ++n)
-      for (int i = 0; i < 4; ++i) c[m][n][i] *= by;
+  each_element(c, [&](int, int, int, float& x) { x *= by; });
   put_rows(c, rows);
 }
 

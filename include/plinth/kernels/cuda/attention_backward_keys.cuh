@@ -18,9 +18,10 @@ template <int W>
 struct KeyTile {
   static constexpr int warps = W > 64 ? 8 : 4, strips = W > 64 ? 1 : 2, block = warps * warp_size;
   static constexpr int rows = strips * 16, keys = warps * rows, queries = W == 128 ? 64 : 32;
+  static constexpr int columns = W > 64 ? 32 : 16;  // of the tile of queries, multiplied at once
   static constexpr int channels = W > 128 ? 128 : W, parts = W / channels;
-  static constexpr std::size_t elements = (2 * keys + 2 * 2 * queries) * W;  // two tiles each of queries and doutput
-  static_assert(statistics_padding % queries == 0);
+  // Keys and values; two tiles each of queries, gradients of outputs and statistics.
+  static constexpr std::size_t bytes = (2 * keys + 2 * 2 * queries) * W * 2 + 2 * queries * sizeof(RowStatistics);
 };
 
 /// Which part of the channels of which keys of which key head a block takes. The first keys come first: when causal, they
@@ -40,92 +41,91 @@ struct KeyPlace {
   }
 };
 
-/// The tiles of queries that a block walks over: all of the group's first head, all of its second one, ...
+/// The next tile of queries that a block loads: one after the other those of its first head, of its second one, ...
 template <class T, int W>
 struct QueryWalk {
   using Tile = KeyTile<W>;
-  static constexpr int tile = Tile::queries * W;
-  const AttentionShape& s;
-  const T *query, *doutput;
+  HeadRows<const T> query, doutput;
   const RowStatistics* statistics;
-  std::int64_t b, head, padded;
-  bool in_pieces;
-  int start, tiles, count;  // tiles: of one head, of all
-  T *queries, *doutputs;  // in shared memory: two tiles each
-  RowStatistics* of_queries;
+  int first, heads;  // the tile's first query; heads that are left
 
-  __device__ int first_query(int n) const { return start + n % tiles * Tile::queries; }
-
-  __device__ void load(int n) const {
-    const std::int64_t h = head + n / tiles;
-    const int i = first_query(n), buffer = n % 2, at = static_cast<int>(threadIdx.x) * 2;
-    const auto end = static_cast<int>(s.queries);
-    const HeadRows<const T> q(s, query, s.query, b, h, in_pieces), dy(s, doutput, s.output, b, h, in_pieces);
-    load_rows<W, Tile::queries, Tile::block>(queries + buffer * tile, q, i, 0, end);
-    load_rows<W, Tile::queries, Tile::block>(doutputs + buffer * tile, dy, i, 0, end);
-    if (at < Tile::queries)
-      copy_async(of_queries + buffer * Tile::queries + at, statistics + (b * s.heads + h) * padded + i + at, true);
+  /// Begins to load the tile and goes on to the next one, if there is one. seen_by: what is walked over of each head.
+  __device__ void load(const AttentionShape& s, const Range& seen_by, T* queries, T* doutputs, RowStatistics* of_queries) {
+    if (heads == 0) return;
+    load_rows<W, Tile::queries>(queries, query, first, 0, static_cast<int>(s.queries));
+    load_rows<W, Tile::queries>(doutputs, doutput, first, 0, static_cast<int>(s.queries));
+    load_statistics<Tile::queries>(of_queries, statistics + first);
     commit_copies();
+    first += Tile::queries;
+    if (first < seen_by.past) return;
+    first = seen_by.first;
+    --heads;
+    query.data += s.query.head;
+    doutput.data += s.output.head;
+    statistics += padded_queries(s);
   }
 };
 
 /// dkey and dvalue of one tile of keys, from all queries of all heads of their group.
 template <class T, int W>
 __global__ void __launch_bounds__(KeyTile<W>::block)
-    attention_backward_keys(AttentionShape s, const std::int32_t* rows, bool in_pieces, const T* query, const T* key,
+    attention_backward_keys(AttentionShape s, const std::int32_t* rows, bool in_pieces, float factor, const T* query, const T* key,
                             const T* value, const RowStatistics* statistics, const T* doutput, T* dkey, T* dvalue) {
   using Tile = KeyTile<W>;
-  constexpr int tile = Tile::queries * W, all = Tile::keys * W, threads = Tile::block, channels = Tile::channels;
+  constexpr int tile = Tile::queries * W, all = Tile::keys * W, channels = Tile::channels;
   T *const keys = shared_memory<T>(), *const values = keys + all, *const queries = values + all;
+  auto* const of_queries = reinterpret_cast<RowStatistics*>(queries + 4 * tile);
   const KeyPlace at(s, Tile::keys, Tile::parts);
   const Visible visible(s, rows, at.b);
-  const Range seen_by = visible.queries_of(at.first, at.end);
-  const int start = seen_by.first / Tile::queries * Tile::queries, group = static_cast<int>(s.heads / s.key_heads);
-  const int tiles = seen_by.first < seen_by.past ? (seen_by.past - start + Tile::queries - 1) / Tile::queries : 0;
-  const QueryWalk<T, W> walk{s, query, doutput, statistics, at.b, at.g * group, padded_queries(s), in_pieces, start,
-                             tiles, tiles * group, queries, queries + 2 * tile,
-                             reinterpret_cast<RowStatistics*>(queries + 4 * tile)};
-  if (walk.count > 0) {
-    const HeadRows<const T> k(s, key, s.key, at.b, at.g, in_pieces), v(s, value, s.value, at.b, at.g, in_pieces);
-    const auto begin = static_cast<int>(visible.keys.begin), end = static_cast<int>(visible.keys.end);
-    load_rows<W, Tile::keys, threads>(keys, k, at.first, begin, end);
-    load_rows<W, Tile::keys, threads>(values, v, at.first, begin, end);
-    walk.load(0);
+  Range seen_by = visible.queries_of(at.first, at.end, s.queries);
+  seen_by.first -= seen_by.first % 2;  // statistics are copied two by two
+  const auto group = static_cast<int>(s.heads / s.key_heads);
+  const std::int64_t head = at.g * group;
+  QueryWalk<T, W> walk{{s, query, s.query, at.b, head, in_pieces},
+                       {s, doutput, s.output, at.b, head, in_pieces},
+                       statistics + (at.b * s.heads + head) * padded_queries(s),
+                       seen_by.first,
+                       seen_by.first < seen_by.past ? group : 0};
+  if (walk.heads > 0) {
+    load_rows<W, Tile::keys>(keys, {s, key, s.key, at.b, at.g, in_pieces}, at.first, visible.begin, visible.end);
+    load_rows<W, Tile::keys>(values, {s, value, s.value, at.b, at.g, in_pieces}, at.first, visible.begin, visible.end);
   }
+  walk.load(s, seen_by, queries, queries + 2 * tile, of_queries);
 
-  const int lane = static_cast<int>(threadIdx.x) % warp_size, row = static_cast<int>(threadIdx.x) / warp_size * Tile::rows;
-  const int own = at.first + row;
-  const Range first_row = visible.queries_of(own), last_row = visible.queries_of(own + Tile::rows - 1);
-  const float factor = exponent_factor(s.scale);
   float dk[Tile::strips][channels / 8][4], dv[Tile::strips][channels / 8][4];
   clear(dk);
   clear(dv);
-  for (int n = 0; n < walk.count; ++n) {
-    wait_for_copies<0>();
-    block_barrier();  // the tile is there for all, and nobody reads the other buffer any more
-    if (n + 1 < walk.count) walk.load(n + 1);
-    const int i = walk.first_query(n);
-    const Part part = seen_part(first_row, last_row, i, Tile::queries);
-    if (part == Part::none) continue;
-    const T *const q = queries + n % 2 * tile, *const dy = q + 2 * tile;
-    const auto* of_queries = reinterpret_cast<const Pack<RowStatistics, 2>*>(walk.of_queries + n % 2 * Tile::queries);
-    const auto of = [=](int, int c, int e) { return of_queries[c * 4 + lane % 4].values[e % 2]; };
-    float p[Tile::strips][Tile::queries / 8][4], dp[Tile::strips][Tile::queries / 8][4];
-    multiply_rows<W>(keys + row * W, q, p);
-    exponentiate_again(p, factor, of);
-    if (part == Part::some) hide_unseen(p, i, 0, [&, seen = Visible(s, rows, at.b)](int r) { return seen.queries_of(own + r); });
-    add_weighted_rows<W>(p, dy + at.part * channels, dv);
-    multiply_rows<W>(values + row * W, dy, dp);
-    differentiate(p, dp, of);
-    add_weighted_rows<W>(p, q + at.part * channels, dk);
-  }
+  int buffer = 0;
+  for (int h = 0; h < group; ++h)
+    for (int i = seen_by.first; i < seen_by.past; i += Tile::queries, buffer ^= 1) {
+      wait_for_copies<0>();
+      block_barrier();  // the tile is there for all, and nobody reads the other buffer any more
+      T *const q = queries + buffer * tile, *const dy = q + 2 * tile, *const other = queries + (buffer ^ 1) * tile;
+      walk.load(s, seen_by, other, other + 2 * tile, of_queries + (buffer ^ 1) * Tile::queries);
+      for (int c = 0; c < Tile::queries; c += Tile::columns) {
+        const WarpRows own(Tile::rows, at.first, s.keys);
+        if (own.count <= 0) continue;
+        const Part part = seen_part(visible.queries_of(own.first), visible.queries_of(own.last()), i + c, Tile::columns);
+        if (part == Part::none) continue;
+        const StatisticsOfColumns of(of_queries + buffer * Tile::queries + c);
+        float p[Tile::strips][Tile::columns / 8][4], dp[Tile::strips][Tile::columns / 8][4];
+        multiply_rows<W>(keys + own.row * W, q + c * W, p);
+        exponentiate_again(p, factor, of);
+        if (part == Part::some) hide_unseen(p, i + c, 0, [&](int r) { return visible.queries_of(own.first + r); });
+        add_weighted_rows<W>(p, dy + c * W + at.part * channels, dv);
+        multiply_rows<W>(values + own.row * W, dy + c * W, dp);
+        differentiate(p, dp, of);
+        add_weighted_rows<W>(p, q + c * W + at.part * channels, dk);
+      }
+    }
   block_barrier();  // nobody reads keys and values any more
-  put_gradient(dk, s.scale, visible.inside(), keys + row * channels);
-  put_gradient(dv, 1, visible.inside(), values + row * channels);
+  const WarpRows own(Tile::rows, at.first, s.keys);
+  put_gradient(dk, s.scale, visible.inside, keys + own.row * channels);
+  put_gradient(dv, 1, visible.inside, values + own.row * channels);
   block_barrier();
-  const int channel = at.part * channels;
-  store_rows<channels, Tile::keys, threads>(keys, HeadRows<T>(s, dkey, s.key, at.b, at.g, in_pieces).from(channel), at.first, at.end);
-  store_rows<channels, Tile::keys, threads>(values, HeadRows<T>(s, dvalue, s.value, at.b, at.g, in_pieces).from(channel), at.first, at.end);
+  const HeadRows<T> dkeys(s, dkey, s.key, at.b, at.g, in_pieces), dvalues(s, dvalue, s.value, at.b, at.g, in_pieces);
+  store_rows<channels, Tile::keys>(keys, dkeys.from(at.part * channels), at.first, at.end);
+  store_rows<channels, Tile::keys>(values, dvalues.from(at.part * channels), at.first, at.end);
 }
 
 }  // namespace plinth::cuda

@@ -21,7 +21,8 @@ namespace plinth::cuda {
 template <int W>
 struct ForwardTile {
   static constexpr int warps = W > 128 ? 8 : 4, strips = W > 128 ? 1 : 2, block = warps * warp_size;
-  static constexpr int rows = strips * 16, queries = warps * rows, keys = 64;
+  static constexpr int rows = strips * 16, queries = warps * rows;
+  static constexpr int keys = 64, columns = W == 128 ? 32 : 64;  // that are loaded, and multiplied, at once
   static constexpr std::size_t elements = (queries + 2 * 2 * keys) * W;  // two tiles each of keys and values
 };
 
@@ -68,8 +69,8 @@ struct RunningAttention {
   }
 
   /// After finish(): the logarithms of the sums, for the first `count` rows.
-  __device__ void store_log_sum_exp(std::int64_t count, float* to) const {
-    const int lane = static_cast<int>(threadIdx.x) % warp_size;
+  __device__ void store_log_sum_exp(int count, float* to) const {
+    const int lane = lane_number();
     for (int m = 0; m < Strips; ++m)
       for (int r = 0; r < 2; ++r)
         if (const int row = m * 16 + r * 8 + lane / 4; lane % 4 == 0 && row < count)
@@ -86,53 +87,52 @@ struct RunningAttention {
 /// output and, unless null, log_sum_exp of one tile of queries. in_pieces: all of the operands' rows are aligned pieces.
 template <class T, int W>
 __global__ void __launch_bounds__(ForwardTile<W>::block)
-    attention_forward(AttentionShape s, const std::int32_t* rows, bool in_pieces, const T* query, const T* key,
+    attention_forward(AttentionShape s, const std::int32_t* rows, bool in_pieces, float factor, const T* query, const T* key,
                       const T* value, T* output, float* log_sum_exp) {
   using Tile = ForwardTile<W>;
-  constexpr int tile = Tile::keys * W, threads = Tile::block;
+  constexpr int tile = Tile::keys * W;
   T *const queries = shared_memory<T>(), *const keys = queries + Tile::queries * W, *const values = keys + 2 * tile;
   const QueryPlace at(s, Tile::queries);
   const Visible visible(s, rows, at.b);
   const std::int64_t g = at.h / (s.heads / s.key_heads);
-  const auto begin = static_cast<int>(visible.keys.begin), end = static_cast<int>(visible.keys.end);
   const HeadRows<const T> key_rows(s, key, s.key, at.b, g, in_pieces), value_rows(s, value, s.value, at.b, g, in_pieces);
   const auto load = [&](int j, int buffer) {
-    load_rows<W, Tile::keys, threads>(keys + buffer * tile, key_rows, j, begin, end);
-    load_rows<W, Tile::keys, threads>(values + buffer * tile, value_rows, j, begin, end);
+    load_rows<W, Tile::keys>(keys + buffer * tile, key_rows, j, visible.begin, visible.end);
+    load_rows<W, Tile::keys>(values + buffer * tile, value_rows, j, visible.begin, visible.end);
     commit_copies();
   };
-  const Range walk = visible.keys_of(at.first, at.end);
+  const Range walk = visible.keys_of(at.first, at.end, s.keys);
   if (walk.first < walk.past) {
-    const HeadRows<const T> query_rows(s, query, s.query, at.b, at.h, in_pieces);
-    load_rows<W, Tile::queries, threads>(queries, query_rows, at.first, 0, at.end);
+    load_rows<W, Tile::queries>(queries, {s, query, s.query, at.b, at.h, in_pieces}, at.first, 0, at.end);
     load(walk.first, 0);
   }
 
-  const int warp_row = static_cast<int>(threadIdx.x) / warp_size * Tile::rows;
-  const int own = at.first + warp_row, own_end = std::min(own + Tile::rows, at.end);
-  const Range first_row = visible.keys_of(own), last_row = visible.keys_of(own_end - 1);
-  const float factor = exponent_factor(s.scale);
   RunningAttention<W, Tile::strips> running;
   int buffer = 0;
   for (int j = walk.first; j < walk.past; j += Tile::keys, buffer ^= 1) {
     wait_for_copies<0>();
     block_barrier();  // the tile is there for all, and nobody reads the other buffer any more
     if (j + Tile::keys < walk.past) load(j + Tile::keys, buffer ^ 1);
-    const Part part = own < own_end ? seen_part(first_row, last_row, j, Tile::keys) : Part::none;
-    if (part == Part::none) continue;
-    float scores[Tile::strips][Tile::keys / 8][4];
-    multiply_rows<W>(queries + warp_row * W, keys + buffer * tile, scores);
-    if (factor < 0) negate(scores);
-    if (part == Part::some) hide_unseen(scores, j, lowest<float>, [&, seen = Visible(s, rows, at.b)](int r) { return seen.keys_of(own + r); });
-    running.exponentiate(scores, std::fabs(factor));
-    add_weighted_rows<W>(scores, values + buffer * tile, running.output);
+    for (int c = 0; c < Tile::keys; c += Tile::columns) {
+      const WarpRows own(Tile::rows, at.first, s.queries);
+      if (own.count <= 0) continue;
+      const Part part = seen_part(visible.keys_of(own.first), visible.keys_of(own.last()), j + c, Tile::columns);
+      if (part == Part::none) continue;
+      float scores[Tile::strips][Tile::columns / 8][4];
+      multiply_rows<W>(queries + own.row * W, keys + buffer * tile + c * W, scores);
+      if (factor < 0) each_element(scores, [](int, int, int, float& x) { x = -x; });
+      if (part == Part::some) hide_unseen(scores, j + c, lowest<float>, [&](int r) { return visible.keys_of(own.first + r); });
+      running.exponentiate(scores, std::fabs(factor));
+      add_weighted_rows<W>(scores, values + buffer * tile + c * W, running.output);
+    }
   }
-  running.finish(visible.inside());
-  if (log_sum_exp) running.store_log_sum_exp(own_end - own, log_sum_exp + (at.b * s.heads + at.h) * s.queries + own);
+  const WarpRows own(Tile::rows, at.first, s.queries);
+  running.finish(visible.inside);
+  if (log_sum_exp) running.store_log_sum_exp(own.count, log_sum_exp + (at.b * s.heads + at.h) * s.queries + own.first);
   block_barrier();  // nobody reads the queries any more
-  put_rows(running.output, queries + warp_row * W);
+  put_rows(running.output, queries + own.row * W);
   block_barrier();
-  store_rows<W, Tile::queries, threads>(queries, HeadRows<T>(s, output, s.output, at.b, at.h, in_pieces), at.first, at.end);
+  store_rows<W, Tile::queries>(queries, HeadRows<T>(s, output, s.output, at.b, at.h, in_pieces), at.first, at.end);
 }
 
 }  // namespace plinth::cuda

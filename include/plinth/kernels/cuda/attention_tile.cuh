@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <limits>
+#include <utility>
 
 #include <plinth/kernels/arguments.hpp>
 #include <plinth/kernels/cuda/elementwise.cuh>
@@ -21,15 +22,17 @@ namespace plinth::cuda {
 inline constexpr float log2_of_e = 1.44269504f, ln_2 = 0.693147181f;
 
 /// The factor that makes exponents of 2 of products: never 0, which would make NaN of hidden scores, -inf.
-PLINTH_HD inline float exponent_factor(double scale) {
+inline float exponent_factor(double scale) {
   const auto factor = static_cast<float>(scale) * log2_of_e;
   return factor == 0 ? std::numeric_limits<float>::min() : factor;
 }
 
+__device__ inline int lane_number() { return static_cast<int>(forgotten(threadIdx.x) % warp_size); }
+__device__ inline int warp_number() { return static_cast<int>(forgotten(threadIdx.x) / warp_size); }
+
 inline constexpr int piece = 8;  // elements of 16 bytes
 
-/// Where channel `piece` p of row r lies. With k a multiple of 16 and p at most 1, place(r, p + k / piece) is
-/// place(r, p) ^ k; 16 rows on it is place(r, p) + 16 W.
+/// Where piece p of row r lies; 16 rows on it is 16 W further.
 template <int W>
 __device__ constexpr int place(int r, int p) {
   constexpr int pieces = W / piece, rows_of_banks = std::max(1, 8 / pieces);
@@ -48,6 +51,21 @@ struct QueryPlace {
     first = static_cast<int>(tiles - 1 - blockIdx.x % tiles) * queries;
     end = static_cast<int>(std::min<std::int64_t>(first + queries, s.queries));
   }
+};
+
+/// From at = place(r, p) to place(r, p + k / piece), for p at most 1 and k a multiple of 16.
+__device__ constexpr int channels_on(int at, int k) {
+  constexpr int exchanged = 8 * piece;
+  return (at ^ k % exchanged) + k / exchanged * exchanged;
+}
+
+/// The rows of a block's tile that a warp computes.
+struct WarpRows {
+  int row, first, count;  // the first one's place in the tile and in the sequence; how many there are, if any
+
+  __device__ WarpRows(int rows, int block_first, std::int64_t sequence)
+      : row(warp_number() * rows), first(block_first + row), count(std::min(rows, static_cast<int>(sequence) - first)) {}
+  __device__ int last() const { return first + count - 1; }
 };
 
 /// The rows of one head in the device's memory.
@@ -73,74 +91,87 @@ struct HeadRows {
   }
 };
 
-/// c = 0
+/// f(0), ..., f(N - 1), where each number is a constant: elements that it names can stay in registers.
+template <int N, class F>
+__device__ void unrolled(const F& f) {
+  [&]<int... I>(std::integer_sequence<int, I...>) { (f(I), ...); }(std::make_integer_sequence<int, N>());
+}
+
+/// f(m, n, i, c[m][n][i]) for all elements.
+template <int Strips, int Eights, class F>
+__device__ void each_element(float (&c)[Strips][Eights][4], const F& f) {
+  unrolled<Strips * Eights>([&](int at) {
+    for (int i = 0; i < 4; ++i) f(at / Eights, at % Eights, i, c[at / Eights][at % Eights][i]);
+  });
+}
+
 template <int Strips, int Eights>
 __device__ void clear(float (&c)[Strips][Eights][4]) {
-  for (int m = 0; m < Strips; ++m)
-    for (int n = 0; n < Eights; ++n)
-      for (int i = 0; i < 4; ++i) c[m][n][i] = 0;
+  each_element(c, [](int, int, int, float& x) { x = 0; });
+}
+
+/// f(place, r, p) for pieces p of rows r that the calling thread moves: all of a tile, with the block's other threads.
+template <int W, int Rows, class F>
+__device__ void each_piece(const F& f) {
+  constexpr unsigned pieces = W / piece;
+  const int step = static_cast<int>(blockDim.x / pieces);  // a multiple of 8: pieces are exchanged alike
+  const unsigned thread = forgotten(threadIdx.x);
+  const int p = static_cast<int>(thread % pieces);
+  int r = static_cast<int>(thread / pieces);
+  for (int at = place<W>(r, p); r < Rows; r += step, at += step * W) f(at, r, p);
 }
 
 /// Begins to load rows [first, first + Rows) into a tile, zeros for those outside [begin, end).
-template <int W, int Rows, int Threads, class T>
+template <int W, int Rows, class T>
 __device__ void load_rows(T* tile, const HeadRows<const T>& from, int first, int begin, int end) {
-  for (int n = 0; n < Rows * W / piece; n += Threads) {
-    const int at = n + static_cast<int>(threadIdx.x), r = at / (W / piece), p = at % (W / piece);
+  each_piece<W, Rows>([&](int at, int r, int p) {
     const T* row = from.data + (first + r) * from.stride + p * piece;
     const bool inside = first + r >= begin && first + r < end;
-    T* to = tile + place<W>(r, p);
     if (from.whole)
-      copy_async(to, row, inside && p * piece < from.channels);
+      copy_async(tile + at, row, inside && p * piece < from.channels);
     else
-      for (int e = 0; e < piece; ++e) to[e] = inside && p * piece + e < from.channels ? row[e] : T(0.0f);
-  }
+      for (int e = 0; e < piece; ++e) tile[at + e] = inside && p * piece + e < from.channels ? row[e] : T(0.0f);
+  });
 }
 
 /// Stores rows of a tile as rows [first, first + Rows) but for those from `end` on.
-template <int W, int Rows, int Threads, class T>
+template <int W, int Rows, class T>
 __device__ void store_rows(const T* tile, const HeadRows<T>& to, int first, int end) {
-  using Piece = Pack<T, piece>;
-  for (int n = 0; n < Rows * W / piece; n += Threads) {
-    const int at = n + static_cast<int>(threadIdx.x), r = at / (W / piece), p = at % (W / piece);
-    if (first + r >= end) continue;
+  each_piece<W, Rows>([&](int at, int r, int p) {
+    if (first + r >= end) return;
+    using Piece = Pack<T, piece>;
+    const Piece& values = *reinterpret_cast<const Piece*>(tile + at);
     T* row = to.data + (first + r) * to.stride + p * piece;
-    const Piece& values = *reinterpret_cast<const Piece*>(tile + place<W>(r, p));
     if (to.whole && p * piece < to.channels) *reinterpret_cast<Piece*>(row) = values;
     if (!to.whole)
       for (int e = 0; e < piece && p * piece + e < to.channels; ++e) row[e] = values.values[e];
-  }
+  });
 }
 
 /// Accumulators, rounded, become the rows of a tile.
 template <class T, int Strips, int Eights>
 __device__ void put_rows(const float (&c)[Strips][Eights][4], T* rows) {
   using Pair = Pack<T, 2>;
-  const int lane = static_cast<int>(threadIdx.x) % warp_size;
-  for (int m = 0; m < Strips; ++m)
-    for (int n = 0; n < Eights; ++n)
-      for (int r = 0; r < 2; ++r)
-        *reinterpret_cast<Pair*>(rows + place<Eights * 8>(m * 16 + r * 8 + lane / 4, n) + lane % 4 * 2) =
-            __builtin_bit_cast(Pair, packed_pair<T>(c[m][n][2 * r], c[m][n][2 * r + 1]));
-}
-
-template <int Strips, int Eights>
-__device__ void negate(float (&c)[Strips][Eights][4]) {
-  for (int m = 0; m < Strips; ++m)
-    for (int n = 0; n < Eights; ++n)
-      for (int i = 0; i < 4; ++i) c[m][n][i] = -c[m][n][i];
+  const int lane = lane_number();
+  unrolled<Strips * Eights>([&](int at) {
+    const int m = at / Eights, n = at % Eights;
+    for (int r = 0; r < 2; ++r)
+      *reinterpret_cast<Pair*>(rows + place<Eights * 8>(m * 16 + r * 8 + lane / 4, n) + lane % 4 * 2) =
+          __builtin_bit_cast(Pair, packed_pair<T>(c[m][n][2 * r], c[m][n][2 * r + 1]));
+  });
 }
 
 /// c[i][j] = the sum over channels of a[i] b[j], for rows of two tiles of W channels.
 template <int W, class T, int Strips, int Eights>
 __device__ void multiply_rows(const T* a, const T* b, float (&c)[Strips][Eights][4]) {
-  const int lane = static_cast<int>(threadIdx.x) % warp_size;
+  const int lane = lane_number();
   const int left = place<W>(lane % 16, lane / 16), right = place<W>(lane % 8 + lane / 16 * 8, lane / 8 % 2);
   clear(c);
   for (int k = 0; k < W; k += 16) {
     std::uint32_t x[Strips][4], y[4];
-    for (int m = 0; m < Strips; ++m) load_matrices(x[m], a + m * 16 * W + (left ^ k));
+    for (int m = 0; m < Strips; ++m) load_matrices(x[m], a + m * 16 * W + channels_on(left, k));
     for (int n = 0; n < Eights; n += 2) {
-      load_matrices(y, b + n * 8 * W + (right ^ k));
+      load_matrices(y, b + n * 8 * W + channels_on(right, k));
       for (int m = 0; m < Strips; ++m) {
         multiply_add<T>(c[m][n], x[m], y[0], y[1]);
         multiply_add<T>(c[m][n + 1], x[m], y[2], y[3]);
@@ -153,20 +184,21 @@ __device__ void multiply_rows(const T* a, const T* b, float (&c)[Strips][Eights]
 /// what the product takes on its left.
 template <int W, class T, int Strips, int Inner, int Eights>
 __device__ void add_weighted_rows(const float (&p)[Strips][Inner][4], const T* rows, float (&c)[Strips][Eights][4]) {
-  const int lane = static_cast<int>(threadIdx.x) % warp_size, right = place<W>(lane % 16, lane / 16);
-  for (int k = 0; k < Inner; k += 2) {
+  const int lane = lane_number(), right = place<W>(lane % 16, lane / 16);
+  unrolled<Inner / 2>([&](int half) {
+    const int k = 2 * half;
     std::uint32_t x[Strips][4], y[4];
     for (int m = 0; m < Strips; ++m)
       for (int i = 0; i < 4; ++i)
         x[m][i] = packed_pair<T>(p[m][k + i / 2][i % 2 * 2], p[m][k + i / 2][i % 2 * 2 + 1]);
     for (int n = 0; n < Eights; n += 2) {
-      load_matrices_transposed(y, rows + k * 8 * W + (right ^ n * 8));
+      load_matrices_transposed(y, rows + k * 8 * W + channels_on(right, n * 8));
       for (int m = 0; m < Strips; ++m) {
         multiply_add<T>(c[m][n], x[m], y[0], y[1]);
         multiply_add<T>(c[m][n + 1], x[m], y[2], y[3]);
       }
     }
-  }
+  });
 }
 
 }  // namespace plinth::cuda

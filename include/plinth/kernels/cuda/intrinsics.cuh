@@ -31,6 +31,13 @@ __device__ T shuffle_xor(T value, int lanes) {
   return __shfl_xor_sync(0xffffffffu, value, lanes);
 }
 
+/// x, about which the compiler knows nothing: what is computed from it is computed again where it is needed, in place of
+/// taking up registers in between.
+__device__ inline unsigned forgotten(unsigned x) {
+  asm volatile("" : "+r"(x));
+  return x;
+}
+
 /// 2^x to about two units in the last place; 0 where that is subnormal.
 __device__ inline float fast_exp2(float x) {
   float y;

@@ -46,6 +46,8 @@ T shuffle_xor(T value, int lanes, std::source_location place = std::source_locat
   return shuffle.result;
 }
 
+inline unsigned forgotten(unsigned x) { return x; }
+
 inline float fast_exp2(float x) {
   const float y = std::exp2(x);
   return y < 0x1p-126f ? 0.0f : y;
