@@ -9,11 +9,12 @@ using attention_definition::Problem;
 using attention_definition::Sizes;
 
 TEST_CASE("cuda attention: bits do not depend on the order of blocks, warps and lanes", "[cuda]") {
-  for (const Sizes& s : {Sizes{1, 4, 2, 140, 140, 32, true}, Sizes{1, 2, 1, 70, 150, 128, true, 60}, Sizes{1, 1, 1, 40, 70, 160, false}}) {
+  for (const Sizes& s : {Sizes{1, 4, 2, 140, 140, 32, true}, Sizes{1, 2, 1, 70, 150, 128, true, 60},
+                         Sizes{1, 1, 1, 40, 70, 160, false}}) {
     const Problem<plinth::bfloat16> problem(s);
     emulator::set_seed(1);
     const auto bits = AttentionOnCuda<plinth::bfloat16>(problem).bits();
-    for (const std::uint64_t seed : {2, 3}) {
+    for (const std::uint64_t seed : {2u, 3u}) {
       emulator::set_seed(seed);
       CHECK(AttentionOnCuda<plinth::bfloat16>(problem).bits() == bits);
     }

@@ -99,8 +99,8 @@ std::vector<std::uint32_t> loaded(const std::vector<bfloat16>& x, int shift = 0)
   return on_y.values();
 }
 
-/// What ldmatrix gives a lane: "each thread of a warp holds a fragment of a row": elements 2 (l % 4) and the next of row
-/// l / 4 of each matrix, or of its transpose; the matrices are the quarters of x (16, 16), first below each other.
+/// What ldmatrix gives a lane: "each thread of a warp holds a fragment of a row": elements 2 (l % 4) and the next of
+/// row l / 4 of each matrix, or of its transpose; the matrices are the quarters of x (16, 16), first below each other.
 std::vector<std::uint32_t> wanted(const std::vector<bfloat16>& x, bool transposed) {
   std::vector<std::uint32_t> result;
   for (std::size_t i = 0; i < 4; ++i)

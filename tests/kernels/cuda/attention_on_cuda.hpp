@@ -46,8 +46,9 @@ struct AttentionOnCuda {
     const Shifted<T> q(p.query, offset), k(p.key, offset), v(p.value, offset), dy(p.doutput, offset);
     const Shifted<T> y(std::vector<T>(p.query.size(), unset), offset), dq(y.values(), offset);
     const Shifted<T> dk(std::vector<T>(p.key.size(), unset), offset), dv(dk.values(), offset);
-    const DeviceArray<float> sums(std::vector<float>(static_cast<std::size_t>(p.shape.batch * p.shape.heads * p.shape.queries),
-                                                     std::numeric_limits<float>::quiet_NaN()));
+    const DeviceArray<float> sums(
+        std::vector<float>(static_cast<std::size_t>(p.shape.batch * p.shape.heads * p.shape.queries),
+                           std::numeric_limits<float>::quiet_NaN()));
     const DeviceArray<std::int32_t> on_rows(p.rows);
     const std::int32_t* const rows = p.rows.empty() ? nullptr : on_rows.data();
     kernels::attention(gpu, p.shape, rows, q.data(), k.data(), v.data(), y.data(), sums.data());
@@ -62,7 +63,8 @@ struct AttentionOnCuda {
     for (const auto* part : {&output, &dquery, &dkey, &dvalue})
       for (const T value : *part) all.push_back(value.bits);
     for (const float value : log_sum_exp)
-      for (const int shift : {0, 16}) all.push_back(static_cast<std::uint16_t>(__builtin_bit_cast(std::uint32_t, value) >> shift));
+      for (const int shift : {0, 16})
+        all.push_back(static_cast<std::uint16_t>(__builtin_bit_cast(std::uint32_t, value) >> shift));
     return all;
   }
 };

@@ -19,8 +19,8 @@ static_assert(!FusedAttention<kernels<Cuda>, Cuda, float> && !FusedAttention<ker
 
 namespace {
 
-/// Every width of tiles, full and not; lengths around tiles of 32, 64 and 128; queries that see no key; windows and keys
-/// of each row that begin and end inside tiles, or leave rows, tiles and all without keys.
+/// Every width of tiles, full and not; lengths around tiles of 32, 64 and 128; queries that see no key; windows and
+/// keys of each row that begin and end inside tiles, or leave rows, tiles and all without keys.
 const std::vector<Sizes>& many_sizes() {
   static const std::vector<Sizes> sizes = {
       {1, 1, 1, 1, 1, 1, false},
@@ -52,7 +52,8 @@ template <class T>
 void agree(const Problem<T>& problem, double limit) {
   const auto& s = problem.shape;
   INFO("B " << s.batch << " H " << s.heads << " G " << s.key_heads << " T " << s.queries << " S " << s.keys << " D "
-            << s.head_size << (s.causal ? " causal" : "") << " window " << s.window << " rows " << problem.rows.size() / 3);
+            << s.head_size << (s.causal ? " causal" : "") << " window " << s.window << " rows "
+            << problem.rows.size() / 3);
   const auto wanted = Definition<T>(problem).run();
   const AttentionOnCuda<T> found(problem);
   CHECK(numbers::distance(found.output, wanted.output) < limit);
@@ -61,8 +62,9 @@ void agree(const Problem<T>& problem, double limit) {
   CHECK(numbers::distance(found.dvalue, wanted.dvalue) < limit);
   std::size_t wrong = 0;
   for (std::size_t r = 0; r < wanted.log_sum_exp.size(); ++r)
-    wrong += std::isinf(wanted.log_sum_exp[r]) ? found.log_sum_exp[r] != -INFINITY
-                                               : !(std::abs(double(found.log_sum_exp[r]) - wanted.log_sum_exp[r]) < 1e-5);
+    wrong += std::isinf(wanted.log_sum_exp[r])
+                 ? found.log_sum_exp[r] != -INFINITY
+                 : !(std::abs(double(found.log_sum_exp[r]) - wanted.log_sum_exp[r]) < 1e-5);
   CHECK(wrong == 0);
 }
 
@@ -90,25 +92,29 @@ TEMPLATE_TEST_CASE("cuda attention: bits do not depend on alignment", "[cuda]", 
                          Sizes{1, 1, 1, 33, 70, 200, false}}) {
     const Problem<TestType> problem(s);
     const auto bits = AttentionOnCuda<TestType>(problem).bits();
-    for (const std::size_t offset : {1, 4}) CHECK(AttentionOnCuda<TestType>(problem, offset).bits() == bits);
+    for (const std::size_t offset : {std::size_t{1}, std::size_t{4}})
+      CHECK(AttentionOnCuda<TestType>(problem, offset).bits() == bits);
   }
 }
 
 TEST_CASE("cuda attention: log_sum_exp may be null, and empty sizes are zeros or nothing", "[cuda]") {
-  for (const Sizes& s : {Sizes{1, 2, 1, 20, 30, 8, true}, Sizes{2, 2, 1, 3, 0, 8, false}, Sizes{1, 2, 2, 0, 5, 8, true}}) {
+  for (const Sizes& s :
+       {Sizes{1, 2, 1, 20, 30, 8, true}, Sizes{2, 2, 1, 3, 0, 8, false}, Sizes{1, 2, 2, 0, 5, 8, true}}) {
     const Problem<half> problem(s);
     const AttentionOnCuda<half> with_sums(problem);
     const DeviceArray<half> q(problem.query), k(problem.key), v(problem.value), y(problem.doutput);
     kernels<Cuda>::attention(queue<Cuda>::current(), problem.shape, nullptr, q.data(), k.data(), v.data(), y.data(),
                              static_cast<float*>(nullptr));
     CHECK(y.values() == with_sums.output);
-    if (s.S == 0) CHECK(std::all_of(with_sums.output.begin(), with_sums.output.end(), [](half x) { return x == 0.0f; }));
+    if (s.S == 0)
+      CHECK(std::all_of(with_sums.output.begin(), with_sums.output.end(), [](half x) { return x == 0.0f; }));
     if (s.S == 0) CHECK(with_sums.log_sum_exp == std::vector<float>(12, -INFINITY));
     if (s.T == 0) CHECK(std::all_of(with_sums.dkey.begin(), with_sums.dkey.end(), [](half x) { return x == 0.0f; }));
   }
 }
 
-TEST_CASE("cuda attention: large scores neither overflow nor lose the softmax, and what is no number stays none", "[cuda]") {
+TEST_CASE("cuda attention: large scores neither overflow nor lose the softmax, and what is no number stays none",
+          "[cuda]") {
   Problem<bfloat16> problem({1, 1, 1, 20, 20, 8, true});
   for (bfloat16& x : problem.query) x = bfloat16(1e4f * x);
   const AttentionOnCuda<bfloat16> found(problem);
@@ -160,13 +166,15 @@ TEST_CASE("cuda attention: keys outside the tensor give NaN in their batch row, 
 TEST_CASE("cuda attention: heads of more than 256 channels are refused", "[cuda]") {
   const AttentionShape shape{.batch = 1, .heads = 1, .key_heads = 1, .queries = 1, .keys = 1, .head_size = 257};
   half* const none = nullptr;
-  CHECK_THROWS_AS(kernels<Cuda>::attention(queue<Cuda>::current(), shape, nullptr, none, none, none, none, nullptr), ArgumentError);
+  CHECK_THROWS_AS(kernels<Cuda>::attention(queue<Cuda>::current(), shape, nullptr, none, none, none, none, nullptr),
+                  ArgumentError);
 }
 
 TEST_CASE("cuda attention: memory of the op, forward and backward, is linear in the sequence", "[cuda]") {
   const auto peak = [](std::int64_t time) {
     const std::int64_t count = 2 * time * 16;
-    Tensor<bfloat16, Cuda> q({1, 2, time, 16}, numbers::normal<bfloat16>(count, 1)), k({1, 2, time, 16}, numbers::normal<bfloat16>(count, 2)),
+    Tensor<bfloat16, Cuda> q({1, 2, time, 16}, numbers::normal<bfloat16>(count, 1)),
+        k({1, 2, time, 16}, numbers::normal<bfloat16>(count, 2)),
         v({1, 2, time, 16}, numbers::normal<bfloat16>(count, 3));
     for (auto* x : {&q, &k, &v}) require_gradient(*x);
     memory<Cuda>::reset_peak();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Attention of the CUDA backend: of 16-bit types on tensor cores, without the (queries, keys) matrix in memory; the mask
-// of the composed form for all.
+// Attention of the CUDA backend: of 16-bit types on tensor cores, without the (queries, keys) matrix in memory; the
+// mask of the composed form for all.
 #pragma once
 
 #include <algorithm>
@@ -14,6 +14,7 @@
 #include <plinth/kernels/cuda/attention_backward_keys.cuh>
 #include <plinth/kernels/cuda/attention_backward_queries.cuh>
 #include <plinth/kernels/cuda/attention_forward.cuh>
+#include <plinth/kernels/cuda/attention_walk.cuh>
 #include <plinth/kernels/cuda/elementwise.cuh>
 #include <plinth/kernels/cuda/launch.cuh>
 #include <plinth/kernels/cuda/scratch.cuh>
@@ -33,7 +34,8 @@ struct MaskElement {
   __device__ void operator()(std::int64_t at) const {
     const std::int64_t j = at % shape.keys, i = at / shape.keys % shape.queries;
     const VisibleKeys visible(shape, rows, at / shape.keys / shape.queries);
-    const bool seen = j >= visible.first(i) && j < visible.past(i), inside = visible.begin >= 0 && visible.end <= shape.keys;
+    const bool seen = j >= visible.first(i) && j < visible.past(i),
+               inside = visible.begin >= 0 && visible.end <= shape.keys;
     mask[at] = inside ? rounded<T>(seen ? 0.0f : -std::numeric_limits<float>::infinity()) : no_value<T>();
   }
 };
@@ -44,8 +46,8 @@ template <class F>
 void with_width(const AttentionShape& shape, const F& f) {
   detail::require<ArgumentError>(shape.head_size <= 256, "attention: heads of ", shape.head_size,
                                  " channels, where the tiles of this device hold 256");
-  detail::require<ArgumentError>(std::max(shape.queries, shape.keys) < longest_sequence,
-                                 "attention: ", shape.queries, " queries and ", shape.keys, " keys");
+  detail::require<ArgumentError>(std::max(shape.queries, shape.keys) < longest_sequence, "attention: ", shape.queries,
+                                 " queries and ", shape.keys, " keys");
   if (shape.head_size <= 32) return f(std::integral_constant<int, 32>());
   if (shape.head_size <= 64) return f(std::integral_constant<int, 64>());
   if (shape.head_size <= 128) return f(std::integral_constant<int, 128>());
@@ -75,8 +77,9 @@ struct CudaAttention {
                        in_pieces(s, output, s.output);
     with_width(s, [&](auto width) {
       using Tile = ForwardTile<width()>;
-      launch(queue, s.batch * s.heads * blocks_for(s.queries, Tile::queries), Tile::block, Tile::elements * sizeof(T),
-             attention_forward<T, width()>, s, rows, whole, exponent_factor(s.scale), query, key, value, output, log_sum_exp);
+      launch(queue, s.batch * s.heads * blocks_for(s.queries, Tile::queries), Tile::block, Tile::bytes,
+             attention_forward<T, width()>, s, rows, whole, exponent_factor(s.scale), query, key, value, output,
+             log_sum_exp);
     });
   }
 
@@ -97,11 +100,11 @@ struct CudaAttention {
       launch(queue, blocks_for(s.batch * s.heads * padded, WarpTeam::rows_per_block), WarpTeam::block, 0,
              attention_statistics<T>, s, padded, output, doutput, log_sum_exp, statistics.data());
       launch(queue, s.batch * s.key_heads * blocks_for(s.keys, Keys::keys) * Keys::parts, Keys::block, Keys::bytes,
-             attention_backward_keys<T, width()>, s, rows, whole, exponent_factor(s.scale), query, key, value, statistics.data(), doutput,
-             dkey, dvalue);
-      launch(queue, s.batch * s.heads * blocks_for(s.queries, Queries::queries), Queries::block,
-             Queries::bytes, attention_backward_queries<T, width()>, s, rows, whole, exponent_factor(s.scale), query, key,
-             value, statistics.data(), doutput, dquery);
+             attention_backward_keys<T, width()>, s, rows, whole, exponent_factor(s.scale), query, key, value,
+             statistics.data(), doutput, dkey, dvalue);
+      launch(queue, s.batch * s.heads * blocks_for(s.queries, Queries::queries), Queries::block, Queries::bytes,
+             attention_backward_queries<T, width()>, s, rows, whole, exponent_factor(s.scale), query, key, value,
+             statistics.data(), doutput, dquery);
     });
   }
 };

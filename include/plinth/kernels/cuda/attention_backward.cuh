@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // What the two halves of attention backward share. Probabilities are computed again from the logarithms of their sums,
-// once by blocks that keep the gradients of keys and values in registers, once by blocks that keep those of queries. No two
-// blocks add to the same number, so that the order of all sums is fixed.
+// once by blocks that keep the gradients of keys and values in registers, once by blocks that keep those of queries. No
+// two blocks add to the same number, so that the order of all sums is fixed.
 //
 // With S = scale Q K^T, P = exp(S - log_sum_exp), dP = dO V^T and delta = the sum over channels of dO O:
 //   dS = P (dP - delta), dV = P^T dO, dK = scale dS^T Q, dQ = scale dS K.   Dao 2023 (arXiv:2307.08691), algorithm 2.
@@ -12,6 +12,7 @@
 
 #include <plinth/kernels/arguments.hpp>
 #include <plinth/kernels/cuda/attention_tile.cuh>
+#include <plinth/kernels/cuda/attention_walk.cuh>
 #include <plinth/kernels/cuda/team.cuh>
 
 namespace plinth::cuda {

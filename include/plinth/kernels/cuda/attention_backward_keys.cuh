@@ -10,6 +10,7 @@
 #include <plinth/kernels/cuda/attention_backward.cuh>
 #include <plinth/kernels/cuda/attention_mask.cuh>
 #include <plinth/kernels/cuda/attention_tile.cuh>
+#include <plinth/kernels/cuda/attention_walk.cuh>
 
 namespace plinth::cuda {
 
@@ -17,22 +18,22 @@ namespace plinth::cuda {
 template <int W>
 struct KeyTile {
   static constexpr int warps = W > 64 ? 8 : 4, strips = W > 64 ? 1 : 2, block = warps * warp_size;
-  static constexpr int rows = strips * 16, keys = warps * rows, queries = W == 128 ? 64 : 32;
+  static constexpr int rows = strips * 16, keys = warps * rows, queries = W > 128 ? 32 : 64;
   static constexpr int columns = W > 64 ? 32 : 16;  // of the tile of queries, multiplied at once
   static constexpr int channels = W > 128 ? 128 : W, parts = W / channels;
-  // Keys and values; two tiles each of queries, gradients of outputs and statistics.
-  static constexpr std::size_t bytes = (2 * keys + 2 * 2 * queries) * W * 2 + 2 * queries * sizeof(RowStatistics);
+  static constexpr std::size_t bytes =
+      (2 * keys + 2 * 2 * queries) * W * sizeof(half) + 2 * queries * sizeof(RowStatistics);
 };
 
-/// Which part of the channels of which keys of which key head a block takes. The first keys come first: when causal, they
-/// are seen by the most queries.
+/// Which part of the channels of which keys of which key head a block takes. The first keys come first: when causal,
+/// they are seen by the most queries.
 struct KeyPlace {
   int part, first, end;
   std::int64_t b, g;
 
   __device__ KeyPlace(const AttentionShape& s, int keys, int parts) {
-    const auto tiles = static_cast<unsigned>((s.keys + keys - 1) / keys), number = blockIdx.x / static_cast<unsigned>(parts),
-               head = number / tiles;
+    const auto tiles = static_cast<unsigned>((s.keys + keys - 1) / keys),
+               number = blockIdx.x / static_cast<unsigned>(parts), head = number / tiles;
     part = static_cast<int>(blockIdx.x % static_cast<unsigned>(parts));
     b = head / static_cast<unsigned>(s.key_heads);
     g = head % static_cast<unsigned>(s.key_heads);
@@ -50,7 +51,8 @@ struct QueryWalk {
   int first, heads;  // the tile's first query; heads that are left
 
   /// Begins to load the tile and goes on to the next one, if there is one. seen_by: what is walked over of each head.
-  __device__ void load(const AttentionShape& s, const Range& seen_by, T* queries, T* doutputs, RowStatistics* of_queries) {
+  __device__ void load(const AttentionShape& s, const Range& seen_by, T* queries, T* doutputs,
+                       RowStatistics* of_queries) {
     if (heads == 0) return;
     load_rows<W, Tile::queries>(queries, query, first, 0, static_cast<int>(s.queries));
     load_rows<W, Tile::queries>(doutputs, doutput, first, 0, static_cast<int>(s.queries));
@@ -69,8 +71,9 @@ struct QueryWalk {
 /// dkey and dvalue of one tile of keys, from all queries of all heads of their group.
 template <class T, int W>
 __global__ void __launch_bounds__(KeyTile<W>::block)
-    attention_backward_keys(AttentionShape s, const std::int32_t* rows, bool in_pieces, float factor, const T* query, const T* key,
-                            const T* value, const RowStatistics* statistics, const T* doutput, T* dkey, T* dvalue) {
+    attention_backward_keys(AttentionShape s, const std::int32_t* rows, bool in_pieces, float factor, const T* query,
+                            const T* key, const T* value, const RowStatistics* statistics, const T* doutput, T* dkey,
+                            T* dvalue) {
   using Tile = KeyTile<W>;
   constexpr int tile = Tile::queries * W, all = Tile::keys * W, channels = Tile::channels;
   T *const keys = shared_memory<T>(), *const values = keys + all, *const queries = values + all;
@@ -105,7 +108,8 @@ __global__ void __launch_bounds__(KeyTile<W>::block)
       for (int c = 0; c < Tile::queries; c += Tile::columns) {
         const WarpRows own(Tile::rows, at.first, s.keys);
         if (own.count <= 0) continue;
-        const Part part = seen_part(visible.queries_of(own.first), visible.queries_of(own.last()), i + c, Tile::columns);
+        const Part part =
+            seen_part(visible.queries_of(own.first), visible.queries_of(own.last()), i + c, Tile::columns);
         if (part == Part::none) continue;
         const StatisticsOfColumns of(of_queries + buffer * Tile::queries + c);
         float p[Tile::strips][Tile::columns / 8][4], dp[Tile::strips][Tile::columns / 8][4];

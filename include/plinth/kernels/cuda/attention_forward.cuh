@@ -5,7 +5,6 @@
 // Dao 2023 (arXiv:2307.08691), algorithm 1. Milakov & Gimelshein 2018 (arXiv:1805.02867) is the running softmax.
 #pragma once
 
-#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -13,6 +12,7 @@
 
 #include <plinth/kernels/cuda/attention_mask.cuh>
 #include <plinth/kernels/cuda/attention_tile.cuh>
+#include <plinth/kernels/cuda/attention_walk.cuh>
 #include <plinth/kernels/cuda/softmax.cuh>
 
 namespace plinth::cuda {
@@ -23,13 +23,15 @@ struct ForwardTile {
   static constexpr int warps = W > 128 ? 8 : 4, strips = W > 128 ? 1 : 2, block = warps * warp_size;
   static constexpr int rows = strips * 16, queries = warps * rows;
   static constexpr int keys = 64, columns = W == 128 ? 32 : 64;  // that are loaded, and multiplied, at once
-  static constexpr std::size_t elements = (queries + 2 * 2 * keys) * W;  // two tiles each of keys and values
+  static constexpr std::size_t bytes = (queries + 2 * 2 * keys) * W * sizeof(half);
 };
 
 /// A warp's outputs over the keys seen so far, for rows lane / 4 and lane / 4 + 8 of each strip.
 template <int W, int Strips>
 struct RunningAttention {
-  float output[Strips][W / 8][4], top[Strips][2], sum[Strips][2];  // top: the largest exponent; sum: of the lane's columns
+  float output[Strips][W / 8][4];
+  float top[Strips][2];  // the largest exponent
+  float sum[Strips][2];  // of the lane's columns
 
   __device__ RunningAttention() {
     clear(output);
@@ -50,9 +52,10 @@ struct RunningAttention {
         const float shift = now == lowest<float> ? 0.0f : now;
         float added = 0;
         for (int n = 0; n < Eights; ++n)
-          for (int i = 2 * r; i < 2 * r + 2; ++i) added += scores[m][n][i] = fast_exp2(scores[m][n][i] * factor - shift);
+          for (int i = 2 * r; i < 2 * r + 2; ++i)
+            added += scores[m][n][i] = fast_exp2(scores[m][n][i] * factor - shift);
         const float correction = fast_exp2(before - shift);
-        multiply(m, r, correction);
+        if (correction != 1) multiply(m, r, correction);  // tops seldom rise
         sum[m][r] = sum[m][r] * correction + added;
         top[m][r] = now;
       }
@@ -84,50 +87,42 @@ struct RunningAttention {
   }
 };
 
-/// output and, unless null, log_sum_exp of one tile of queries. in_pieces: all of the operands' rows are aligned pieces.
+/// output and, unless null, log_sum_exp of one tile of queries. in_pieces: all of the operands' rows are aligned
+/// pieces.
 template <class T, int W>
 __global__ void __launch_bounds__(ForwardTile<W>::block)
-    attention_forward(AttentionShape s, const std::int32_t* rows, bool in_pieces, float factor, const T* query, const T* key,
-                      const T* value, T* output, float* log_sum_exp) {
+    attention_forward(AttentionShape s, const std::int32_t* rows, bool in_pieces, float factor, const T* query,
+                      const T* key, const T* value, T* output, float* log_sum_exp) {
   using Tile = ForwardTile<W>;
-  constexpr int tile = Tile::keys * W;
-  T *const queries = shared_memory<T>(), *const keys = queries + Tile::queries * W, *const values = keys + 2 * tile;
+  T* const queries = shared_memory<T>();
   const QueryPlace at(s, Tile::queries);
-  const Visible visible(s, rows, at.b);
-  const std::int64_t g = at.h / (s.heads / s.key_heads);
-  const HeadRows<const T> key_rows(s, key, s.key, at.b, g, in_pieces), value_rows(s, value, s.value, at.b, g, in_pieces);
-  const auto load = [&](int j, int buffer) {
-    load_rows<W, Tile::keys>(keys + buffer * tile, key_rows, j, visible.begin, visible.end);
-    load_rows<W, Tile::keys>(values + buffer * tile, value_rows, j, visible.begin, visible.end);
-    commit_copies();
-  };
-  const Range walk = visible.keys_of(at.first, at.end, s.keys);
-  if (walk.first < walk.past) {
+  const KeyWalk<T, W, Tile::keys> walk(s, rows, in_pieces, at, key, value, queries + Tile::queries * W);
+  if (walk.range.first < walk.range.past)
     load_rows<W, Tile::queries>(queries, {s, query, s.query, at.b, at.h, in_pieces}, at.first, 0, at.end);
-    load(walk.first, 0);
-  }
+  walk.load(walk.range.first, 0);
 
   RunningAttention<W, Tile::strips> running;
   int buffer = 0;
-  for (int j = walk.first; j < walk.past; j += Tile::keys, buffer ^= 1) {
+  for (int j = walk.range.first; j < walk.range.past; j += Tile::keys, buffer ^= 1) {
     wait_for_copies<0>();
     block_barrier();  // the tile is there for all, and nobody reads the other buffer any more
-    if (j + Tile::keys < walk.past) load(j + Tile::keys, buffer ^ 1);
+    walk.load(j + Tile::keys, buffer ^ 1);
     for (int c = 0; c < Tile::keys; c += Tile::columns) {
       const WarpRows own(Tile::rows, at.first, s.queries);
-      if (own.count <= 0) continue;
-      const Part part = seen_part(visible.keys_of(own.first), visible.keys_of(own.last()), j + c, Tile::columns);
+      const Part part = walk.part(own, j + c, Tile::columns);
       if (part == Part::none) continue;
+      const int from = buffer * walk.tile + c * W;
       float scores[Tile::strips][Tile::columns / 8][4];
-      multiply_rows<W>(queries + own.row * W, keys + buffer * tile + c * W, scores);
+      multiply_rows<W>(queries + own.row * W, walk.keys + from, scores);
       if (factor < 0) each_element(scores, [](int, int, int, float& x) { x = -x; });
-      if (part == Part::some) hide_unseen(scores, j + c, lowest<float>, [&](int r) { return visible.keys_of(own.first + r); });
+      if (part == Part::some)
+        hide_unseen(scores, j + c, lowest<float>, [&](int r) { return walk.visible.keys_of(own.first + r); });
       running.exponentiate(scores, std::fabs(factor));
-      add_weighted_rows<W>(scores, values + buffer * tile + c * W, running.output);
+      add_weighted_rows<W>(scores, walk.values + from, running.output);
     }
   }
   const WarpRows own(Tile::rows, at.first, s.queries);
-  running.finish(visible.inside);
+  running.finish(walk.visible.inside);
   if (log_sum_exp) running.store_log_sum_exp(own.count, log_sum_exp + (at.b * s.heads + at.h) * s.queries + own.first);
   block_barrier();  // nobody reads the queries any more
   put_rows(running.output, queries + own.row * W);

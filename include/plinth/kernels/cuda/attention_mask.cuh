@@ -18,7 +18,8 @@ struct Range {
 /// Sequences are shorter than this, so that sums of places fit an int.
 inline constexpr int longest_sequence = 1 << 29;
 
-/// VisibleKeys of a batch row in few registers, by query and by key. Neither end of a range falls from a row to the next.
+/// VisibleKeys of a batch row in few registers, by query and by key. Neither end of a range falls from a row to the
+/// next.
 struct Visible {
   bool inside;  // whether the batch row's keys lie within the keys
   int begin, end, window_begin, causal_end;

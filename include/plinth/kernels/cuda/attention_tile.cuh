@@ -2,7 +2,8 @@
 // Tiles of 16-bit rows in shared memory, and products of them on tensor cores.
 //
 // A row has W channels, those that the head does not have are zeros. Its pieces of 8 channels, 16 bytes, are exchanged
-// by the number of the row, so that the same piece of 8 rows, which one load of a matrix reads, lies in different banks.
+// by the number of the row, so that the same piece of 8 rows, which one load of a matrix reads, lies in different
+// banks.
 //
 // A warp's product has strips of 16 rows and eights of columns: element (r, c) of strip m and eight n is with lane
 // 4 (r % 8) + c / 2 at [m][n][r / 8 * 2 + c % 2].
@@ -10,7 +11,6 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <limits>
 #include <utility>
 
 #include <plinth/kernels/arguments.hpp>
@@ -18,14 +18,6 @@
 #include <plinth/kernels/cuda/intrinsics.cuh>
 
 namespace plinth::cuda {
-
-inline constexpr float log2_of_e = 1.44269504f, ln_2 = 0.693147181f;
-
-/// The factor that makes exponents of 2 of products: never 0, which would make NaN of hidden scores, -inf.
-inline float exponent_factor(double scale) {
-  const auto factor = static_cast<float>(scale) * log2_of_e;
-  return factor == 0 ? std::numeric_limits<float>::min() : factor;
-}
 
 __device__ inline int lane_number() { return static_cast<int>(forgotten(threadIdx.x) % warp_size); }
 __device__ inline int warp_number() { return static_cast<int>(forgotten(threadIdx.x) / warp_size); }
@@ -39,34 +31,11 @@ __device__ constexpr int place(int r, int p) {
   return r * W + (p ^ (r / rows_of_banks % std::min(8, pieces))) * piece;
 }
 
-/// Which rows of which head a block takes. The last rows come first: when causal, they see the most keys.
-struct QueryPlace {
-  std::int64_t b, h;
-  int first, end;
-
-  __device__ QueryPlace(const AttentionShape& s, int queries) {
-    const auto tiles = static_cast<unsigned>((s.queries + queries - 1) / queries), head = blockIdx.x / tiles;
-    b = head / static_cast<unsigned>(s.heads);
-    h = head % static_cast<unsigned>(s.heads);
-    first = static_cast<int>(tiles - 1 - blockIdx.x % tiles) * queries;
-    end = static_cast<int>(std::min<std::int64_t>(first + queries, s.queries));
-  }
-};
-
 /// From at = place(r, p) to place(r, p + k / piece), for p at most 1 and k a multiple of 16.
 __device__ constexpr int channels_on(int at, int k) {
   constexpr int exchanged = 8 * piece;
   return (at ^ k % exchanged) + k / exchanged * exchanged;
 }
-
-/// The rows of a block's tile that a warp computes.
-struct WarpRows {
-  int row, first, count;  // the first one's place in the tile and in the sequence; how many there are, if any
-
-  __device__ WarpRows(int rows, int block_first, std::int64_t sequence)
-      : row(warp_number() * rows), first(block_first + row), count(std::min(rows, static_cast<int>(sequence) - first)) {}
-  __device__ int last() const { return first + count - 1; }
-};
 
 /// The rows of one head in the device's memory.
 template <class T>
@@ -76,7 +45,8 @@ struct HeadRows {
   int channels;
   bool whole;  // whether rows consist of aligned pieces
 
-  __device__ HeadRows(const AttentionShape& s, T* x, const HeadLayout& layout, std::int64_t b, std::int64_t h, bool in_pieces)
+  __device__ HeadRows(const AttentionShape& s, T* x, const HeadLayout& layout, std::int64_t b, std::int64_t h,
+                      bool in_pieces)
       : data(x + b * layout.batch + h * layout.head),
         stride(layout.time),
         channels(static_cast<int>(s.head_size)),
@@ -180,8 +150,8 @@ __device__ void multiply_rows(const T* a, const T* b, float (&c)[Strips][Eights]
   }
 }
 
-/// c[i] += the sum over j of p[i][j], rounded, times row j of a tile of W channels. The accumulators of p are, two by two,
-/// what the product takes on its left.
+/// c[i] += the sum over j of p[i][j], rounded, times row j of a tile of W channels. The accumulators of p are, two by
+/// two, what the product takes on its left.
 template <int W, class T, int Strips, int Inner, int Eights>
 __device__ void add_weighted_rows(const float (&p)[Strips][Inner][4], const T* rows, float (&c)[Strips][Eights][4]) {
   const int lane = lane_number(), right = place<W>(lane % 16, lane / 16);
@@ -189,8 +159,7 @@ __device__ void add_weighted_rows(const float (&p)[Strips][Inner][4], const T* r
     const int k = 2 * half;
     std::uint32_t x[Strips][4], y[4];
     for (int m = 0; m < Strips; ++m)
-      for (int i = 0; i < 4; ++i)
-        x[m][i] = packed_pair<T>(p[m][k + i / 2][i % 2 * 2], p[m][k + i / 2][i % 2 * 2 + 1]);
+      for (int i = 0; i < 4; ++i) x[m][i] = packed_pair<T>(p[m][k + i / 2][i % 2 * 2], p[m][k + i / 2][i % 2 * 2 + 1]);
     for (int n = 0; n < Eights; n += 2) {
       load_matrices_transposed(y, rows + k * 8 * W + channels_on(right, n * 8));
       for (int m = 0; m < Strips; ++m) {

@@ -31,8 +31,8 @@ __device__ T shuffle_xor(T value, int lanes) {
   return __shfl_xor_sync(0xffffffffu, value, lanes);
 }
 
-/// x, about which the compiler knows nothing: what is computed from it is computed again where it is needed, in place of
-/// taking up registers in between.
+/// x, about which the compiler knows nothing: what is computed from it is computed again where it is needed, in place
+/// of taking up registers in between.
 __device__ inline unsigned forgotten(unsigned x) {
   asm volatile("" : "+r"(x));
   return x;
@@ -62,11 +62,12 @@ __device__ inline unsigned shared_address(const void* pointer) {
   return static_cast<unsigned>(__cvta_generic_to_shared(pointer));
 }
 
-/// Begins to copy 16 bytes to shared memory, or to fill them with zeros, without reading, unless `inside`. Both pointers
-/// are aligned to 16 bytes. What was there is lost at once; the bytes are there for the thread that copies when it has
-/// waited for them, for others behind the next barrier.
+/// Begins to copy 16 bytes to shared memory, or to fill them with zeros, without reading, unless `inside`. Both
+/// pointers are aligned to 16 bytes. What was there is lost at once; the bytes are there for the thread that copies
+/// when it has waited for them, for others behind the next barrier.
 __device__ inline void copy_async(void* to, const void* from, bool inside) {
-  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(shared_address(to)), "l"(from), "r"(inside ? 16 : 0)
+  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(shared_address(to)), "l"(from),
+               "r"(inside ? 16 : 0)
                : "memory");
 }
 
@@ -79,8 +80,9 @@ __device__ void wait_for_copies() {
   asm volatile("cp.async.wait_group %0;" ::"n"(Newest) : "memory");
 }
 
-/// Four matrices of 8 x 8 16-bit elements in shared memory: lane l names row l % 8 of matrix l / 8, 16 bytes aligned to 16.
-/// Register i of the lane gets elements 2 (l % 4) and the next of row l / 4 of matrix i. All 32 lanes must come here.
+/// Four matrices of 8 x 8 16-bit elements in shared memory: lane l names row l % 8 of matrix l / 8, 16 bytes aligned
+/// to 16. Register i of the lane gets elements 2 (l % 4) and the next of row l / 4 of matrix i. All 32 lanes must come
+/// here.
 __device__ inline void load_matrices(std::uint32_t (&to)[4], const void* row) {
   asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
                : "=r"(to[0]), "=r"(to[1]), "=r"(to[2]), "=r"(to[3])
@@ -96,7 +98,8 @@ __device__ inline void load_matrices_transposed(std::uint32_t (&to)[4], const vo
                : "memory");
 }
 
-/// C (16, 8) += A (16, 16) B (16, 8) of 16-bit T, summed in float, spread over the warp: with g = lane / 4, t = lane % 4
+/// C (16, 8) += A (16, 16) B (16, 8) of 16-bit T, summed in float, spread over the warp: with g = lane / 4, t = lane %
+/// 4
 ///   a[0], a[2]: row g, columns 2t and 2t + 8 with the next;  a[1], a[3]: the same of row g + 8
 ///   b0, b1: column g, rows 2t and 2t + 8 with the next;  c[0..1], c[2..3]: rows g and g + 8, columns 2t and the next
 /// (PTX ISA, mma.m16n8k16). All 32 lanes must come here.

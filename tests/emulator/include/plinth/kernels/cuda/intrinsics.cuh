@@ -92,7 +92,8 @@ struct LoadMatrices {
       for (int m = 0; m < 4; ++m) {
         const int at = lane / 4, pair = 2 * (lane % 4);
         const std::uint32_t low = Transposed ? element(arguments, m, pair, at) : element(arguments, m, at, pair),
-                            high = Transposed ? element(arguments, m, pair + 1, at) : element(arguments, m, at, pair + 1);
+                            high =
+                                Transposed ? element(arguments, m, pair + 1, at) : element(arguments, m, at, pair + 1);
         static_cast<const LoadMatrices*>(arguments[lane])->to[m] = low | high << 16;
       }
   }
