@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: MIT
 // CUDA's attention on tensor cores against loops in double.
+#include <plinth/kernels/cuda.cuh>
+
 #include <plinth/attention/attention.hpp>
 
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "catch.hpp"
@@ -168,6 +172,47 @@ TEST_CASE("cuda attention: heads of more than 256 channels are refused", "[cuda]
   half* const none = nullptr;
   CHECK_THROWS_AS(kernels<Cuda>::attention(queue<Cuda>::current(), shape, nullptr, none, none, none, none, nullptr),
                   ArgumentError);
+}
+
+TEST_CASE("cuda attention: rows that a warp loads at once lie in different banks, and no two pieces at one place",
+          "[cuda]") {
+  const auto check = [](auto width) {
+    constexpr int pieces = width() / cuda::piece, line = 8;  // pieces of all banks together
+    std::vector<int> taken(std::size_t{64} * pieces);
+    int wrong = 0;
+    for (int r = 0; r < 64; r += 8)
+      for (int p = 0; p < pieces; ++p) {
+        int banks = 0;
+        for (int i = 0; i < 8; ++i) {
+          const int at = cuda::place<width()>(r + i, p) / cuda::piece;
+          banks |= 1 << at % line;
+          ++taken[static_cast<std::size_t>(at)];
+        }
+        wrong += banks != 0xff;
+      }
+    return wrong == 0 && taken == std::vector<int>(taken.size(), 1);
+  };
+  CHECK(check(std::integral_constant<int, 32>()));
+  CHECK(check(std::integral_constant<int, 64>()));
+  CHECK(check(std::integral_constant<int, 128>()));
+  CHECK(check(std::integral_constant<int, 256>()));
+}
+
+TEST_CASE("cuda attention: the op gives what its composed form gives, on heads of one tensor", "[cuda]") {
+  const auto run = [](bool fused) {
+    Tensor<bfloat16, Cuda> x({2, 21, 48}, numbers::normal<bfloat16>(2 * 21 * 48, 1));  // (B, T, 3 H D)
+    require_gradient(x);
+    const auto part = [&](std::int64_t first) { return split_heads(slice(x, 2, first, first + 16), 2); };
+    const AttentionMask<bfloat16, Cuda> mask{.causal = true, .rows = right_padding<Cuda>({21, 9})};
+    const auto y =
+        fused ? attention(part(0), part(16), part(32), mask) : composed_attention(part(0), part(16), part(32), mask);
+    backward(y, y);
+    return std::pair(y.to_vector(), gradient(x).to_vector());
+  };
+  const auto fused = run(true), composed = run(false);
+  CHECK(numbers::distance(fused.first, composed.first) < 1e-2);
+  CHECK(numbers::distance(fused.second, composed.second) < 1e-2);
+  CHECK(fused.second != composed.second);  // it is not the composed form
 }
 
 TEST_CASE("cuda attention: memory of the op, forward and backward, is linear in the sequence", "[cuda]") {
