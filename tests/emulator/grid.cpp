@@ -94,7 +94,6 @@ class Block {
     for (std::size_t i = 0; i < active_; ++i) {
       threads_[i]->index = position(i, block_size);
       threads_[i]->state = State::ready;
-      threads_[i]->copies.assign(1, {});
       threads_[i]->fiber.set(body, threads_[i].get());
     }
     do {
@@ -212,6 +211,7 @@ Block& block() {
 void Block::body(void* argument) {
   Block& self = block();
   happens_after(self.start_point_);
+  static_cast<Thread*>(argument)->copies.assign(1, {});
   try {
     (*self.thread_)();
   } catch (...) {
