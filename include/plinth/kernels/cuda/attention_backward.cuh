@@ -7,6 +7,7 @@
 //   dS = P (dP - delta), dV = P^T dO, dK = scale dS^T Q, dQ = scale dS K.   Dao 2023 (arXiv:2307.08691), algorithm 2.
 #pragma once
 
+#include <cmath>
 #include <cstdint>
 #include <limits>
 
@@ -22,12 +23,14 @@ struct alignas(8) RowStatistics {
   float log2_sum, delta;
 };
 
-/// How many RowStatistics each head has: zeros behind those of its queries fill the last tile.
+inline constexpr int most_queries = 128;  // of a tile
+
+/// How many RowStatistics each head has: behind those of its queries there are as many zeros as the last tile may want.
 PLINTH_HD inline std::int64_t padded_queries(const AttentionShape& s) {
-  constexpr std::int64_t most = 128;  // queries of a tile
-  return (s.queries / most + 2) * most;
+  return (s.queries / most_queries + 2) * most_queries;
 }
 
+/// The statistics of all queries of all heads.
 template <class T>
 __global__ void __launch_bounds__(WarpTeam::block)
     attention_statistics(AttentionShape s, std::int64_t padded, const T* output, const T* doutput,
@@ -71,7 +74,8 @@ struct StatisticsOfRows {
 /// Products of queries and keys become probabilities. of(m, n, i): the statistics of the query there.
 template <int Strips, int Eights, class Of>
 __device__ void exponentiate_again(float (&scores)[Strips][Eights][4], float factor, const Of& of) {
-  each_element(scores, [&](int m, int n, int i, float& x) { x = fast_exp2(x * factor - of(m, n, i).log2_sum); });
+  each_element(scores,
+               [&](int m, int n, int i, float& x) { x = fast_exp2(std::fma(x, factor, -of(m, n, i).log2_sum)); });
 }
 
 /// Probabilities, given their gradients, become the gradients of the scores.

@@ -23,6 +23,7 @@ struct KeyTile {
   static constexpr int channels = W > 128 ? 128 : W, parts = W / channels;
   static constexpr std::size_t bytes =
       (2 * keys + 2 * 2 * queries) * W * sizeof(half) + 2 * queries * sizeof(RowStatistics);
+  static_assert(queries <= most_queries);
 };
 
 /// Which part of the channels of which keys of which key head a block takes. The first keys come first: when causal,

@@ -21,6 +21,7 @@ struct QueryTile {
   static constexpr int columns = W == 128 ? 16 : 32;  // of the tile of keys, multiplied at once
   static constexpr std::size_t bytes =
       (2 * queries + 2 * 2 * keys) * W * sizeof(half) + queries * sizeof(RowStatistics);
+  static_assert(queries <= most_queries);
 };
 
 /// dquery of one tile of queries.

@@ -53,7 +53,7 @@ struct RunningAttention {
         float added = 0;
         for (int n = 0; n < Eights; ++n)
           for (int i = 2 * r; i < 2 * r + 2; ++i)
-            added += scores[m][n][i] = fast_exp2(scores[m][n][i] * factor - shift);
+            added += scores[m][n][i] = fast_exp2(std::fma(scores[m][n][i], factor, -shift));
         const float correction = fast_exp2(before - shift);
         if (correction != 1) multiply(m, r, correction);  // tops seldom rise
         sum[m][r] = sum[m][r] * correction + added;
