@@ -18,12 +18,12 @@ namespace plinth::cuda {
 template <int W>
 struct KeyTile {
   static constexpr int warps = W > 64 ? 8 : 4, strips = W > 64 ? 1 : 2, block = warps * warp_size;
-  static constexpr int rows = strips * 16, keys = warps * rows, queries = W > 128 ? 32 : 64;
-  static constexpr int columns = W > 64 ? 32 : 16;  // of the tile of queries, multiplied at once
+  static constexpr int rows = strips * 16, keys = warps * rows, queries = W > 128 ? 16 : 64;
+  static constexpr int columns = W == 128 ? 32 : 16;  // of the tile of queries, multiplied at once
   static constexpr int channels = W > 128 ? 128 : W, parts = W / channels;
   static constexpr std::size_t bytes =
       (2 * keys + 2 * 2 * queries) * W * sizeof(half) + 2 * queries * sizeof(RowStatistics);
-  static_assert(queries <= most_queries);
+  static_assert(bytes <= most_shared_bytes && queries <= most_queries);
 };
 
 /// Which part of the channels of which keys of which key head a block takes. The first keys come first: when causal,

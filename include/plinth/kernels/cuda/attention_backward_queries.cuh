@@ -17,11 +17,11 @@ namespace plinth::cuda {
 template <int W>
 struct QueryTile {
   static constexpr int warps = W > 128 ? 8 : 4, strips = W > 128 ? 1 : 2, block = warps * warp_size;
-  static constexpr int rows = strips * 16, queries = warps * rows, keys = W > 64 ? 32 : 64;
-  static constexpr int columns = W == 128 ? 16 : 32;  // of the tile of keys, multiplied at once
+  static constexpr int rows = strips * 16, queries = warps * rows, keys = W > 128 ? 16 : W > 64 ? 32 : 64;
+  static constexpr int columns = W > 64 ? 16 : 32;  // of the tile of keys, multiplied at once
   static constexpr std::size_t bytes =
       (2 * queries + 2 * 2 * keys) * W * sizeof(half) + queries * sizeof(RowStatistics);
-  static_assert(queries <= most_queries);
+  static_assert(bytes <= most_shared_bytes && queries <= most_queries);
 };
 
 /// dquery of one tile of queries.

@@ -22,8 +22,10 @@ template <int W>
 struct ForwardTile {
   static constexpr int warps = W > 128 ? 8 : 4, strips = W > 128 ? 1 : 2, block = warps * warp_size;
   static constexpr int rows = strips * 16, queries = warps * rows;
-  static constexpr int keys = 64, columns = W == 128 ? 32 : 64;  // that are loaded, and multiplied, at once
+  static constexpr int keys = W > 128 ? 32 : 64,
+                       columns = W > 64 ? 32 : 64;  // that are loaded, and multiplied, at once
   static constexpr std::size_t bytes = (queries + 2 * 2 * keys) * W * sizeof(half);
+  static_assert(bytes <= most_shared_bytes);
 };
 
 /// A warp's outputs over the keys seen so far, for rows lane / 4 and lane / 4 + 8 of each strip.

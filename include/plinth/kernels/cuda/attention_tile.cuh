@@ -10,6 +10,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <utility>
 
@@ -21,6 +22,9 @@ namespace plinth::cuda {
 
 __device__ inline int lane_number() { return static_cast<int>(forgotten(threadIdx.x) % warp_size); }
 __device__ inline int warp_number() { return static_cast<int>(forgotten(threadIdx.x) / warp_size); }
+
+/// What a block may have on compute capability 8.0, and more on 9.0.
+inline constexpr std::size_t most_shared_bytes = 163 * 1024;
 
 inline constexpr int piece = 8;  // elements of 16 bytes
 
