@@ -52,7 +52,7 @@ struct KeyWalk {
   HeadRows<const T> key, value;
   T *keys, *values;  // in shared memory
   Visible visible;
-  Range range;  // of all keys to load
+  Range range;  // of all keys to load, none of which is before the first of the batch row
 
   __device__ KeyWalk(const AttentionShape& s, const std::int32_t* rows, bool in_pieces, const QueryPlace& at,
                      const T* all_keys, const T* all_values, T* shared)
@@ -66,8 +66,8 @@ struct KeyWalk {
   /// Begins to load the tile whose first key is j, unless it is behind the last.
   __device__ void load(int j, int buffer) const {
     if (j >= range.past) return;
-    load_rows<W, Keys>(keys + buffer * tile, key, j, visible.begin, visible.end);
-    load_rows<W, Keys>(values + buffer * tile, value, j, visible.begin, visible.end);
+    load_rows<W, Keys>(keys + buffer * tile, key, j, 0, visible.end);
+    load_rows<W, Keys>(values + buffer * tile, value, j, 0, visible.end);
     commit_copies();
   }
 
