@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <deque>
 #include <emulator.hpp>
 #include <exception>
 #include <memory>
@@ -23,6 +24,22 @@ constexpr unsigned warp_size = 32;
 
 enum class State { ready, at_barrier, at_collective, done };
 
+struct Copy {
+  void* to;
+  const void* from;  // null: zeros
+  std::size_t bytes;
+
+  void perform() const {
+    if (from)
+      std::memcpy(to, from, bytes);
+    else
+      std::memset(to, 0, bytes);
+  }
+};
+
+/// What a thread has begun to copy: groups, the last of which is still open.
+using Copies = std::deque<std::vector<Copy>>;
+
 struct Thread {
   Fiber fiber;
   uint3 index;
@@ -30,6 +47,7 @@ struct Thread {
   std::source_location place;
   Exchange exchange = nullptr;
   void* argument = nullptr;
+  Copies copies;
 };
 
 std::minstd_rand& random_order() {
@@ -84,6 +102,7 @@ class Block {
   }
 
   void* shared() const { return shared_; }
+  Copies& copies() { return running_->copies; }
 
   void wait_at_barrier(const std::source_location& place) {
     void* point = &barrier_points_[barriers_passed_ % 2];
@@ -192,6 +211,7 @@ Block& block() {
 void Block::body(void* argument) {
   Block& self = block();
   happens_after(self.start_point_);
+  static_cast<Thread*>(argument)->copies.assign(1, {});
   try {
     (*self.thread_)();
   } catch (...) {
@@ -211,6 +231,24 @@ void block_barrier(std::source_location place) { block().wait_at_barrier(place);
 
 void warp_collective(Exchange exchange, void* argument, std::source_location place) {
   block().wait_at_collective(exchange, argument, place);
+}
+
+void require_aligned(const void* pointer, std::size_t bytes, const char* access) {
+  if (reinterpret_cast<std::uintptr_t>(pointer) % bytes == 0) return;
+  throw Misaligned("block " + coordinates(block_index) + ", thread " + coordinates(thread_index) + ": " + access +
+                   " at an address that is no multiple of " + std::to_string(bytes));
+}
+
+void copy_later(void* to, const void* from, std::size_t bytes) {
+  std::memset(to, 0xff, bytes);
+  block().copies().back().push_back({to, from, bytes});
+}
+
+void commit_copies() { block().copies().emplace_back(); }
+
+void wait_for_copies(std::size_t newest) {
+  for (auto& groups = block().copies(); groups.size() > newest + 1; groups.pop_front())
+    for (const Copy& copy : groups.front()) copy.perform();
 }
 
 void run_grid(const cudaLaunchConfig_t& config, const std::function<void()>& thread) {

@@ -44,6 +44,22 @@ void block_barrier(std::source_location place);
 using Exchange = void (*)(void* const* arguments);
 void warp_collective(Exchange exchange, void* argument, std::source_location place);
 
+/// A piece of memory is not aligned as the running thread's access asks for.
+struct Misaligned : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+/// Throws Misaligned, naming block and thread, unless `pointer` is a multiple of `bytes`.
+void require_aligned(const void* pointer, std::size_t bytes, const char* access);
+
+/// The running thread begins to copy `bytes` bytes, or to write zeros where `from` is null. Until it waits for them there
+/// are NaNs.
+void copy_later(void* to, const void* from, std::size_t bytes);
+/// Ends the running thread's newest group of copies.
+void commit_copies();
+/// Performs all of its groups but the `newest` last ones.
+void wait_for_copies(std::size_t newest);
+
 /// Runs a kernel: thread() in every thread of every block. Throws Deadlock.
 void run_grid(const cudaLaunchConfig_t& config, const std::function<void()>& thread);
 

@@ -1,14 +1,29 @@
 // SPDX-License-Identifier: MIT
-// The mask of attention in its composed form.
+// Attention of the CUDA backend: of 16-bit types on tensor cores, without the (queries, keys) matrix in memory; the
+// mask of the composed form for all.
 #pragma once
 
+#include <algorithm>
+#include <concepts>
 #include <cstdint>
 #include <limits>
+#include <type_traits>
 
 #include <plinth/kernels/arguments.hpp>
+#include <plinth/kernels/cuda/attention_backward.cuh>
+#include <plinth/kernels/cuda/attention_backward_keys.cuh>
+#include <plinth/kernels/cuda/attention_backward_queries.cuh>
+#include <plinth/kernels/cuda/attention_forward.cuh>
+#include <plinth/kernels/cuda/attention_walk.cuh>
 #include <plinth/kernels/cuda/elementwise.cuh>
+#include <plinth/kernels/cuda/launch.cuh>
+#include <plinth/kernels/cuda/scratch.cuh>
 
 namespace plinth::cuda {
+
+/// What tensor cores multiply and sum in float.
+template <class T>
+concept SixteenBits = std::same_as<T, bfloat16> || std::same_as<T, half>;
 
 template <class T>
 struct MaskElement {
@@ -19,17 +34,78 @@ struct MaskElement {
   __device__ void operator()(std::int64_t at) const {
     const std::int64_t j = at % shape.keys, i = at / shape.keys % shape.queries;
     const VisibleKeys visible(shape, rows, at / shape.keys / shape.queries);
-    const bool seen = j >= visible.first(i) && j < visible.past(i), inside = visible.begin >= 0 && visible.end <= shape.keys;
+    const bool seen = j >= visible.first(i) && j < visible.past(i),
+               inside = visible.begin >= 0 && visible.end <= shape.keys;
     mask[at] = inside ? rounded<T>(seen ? 0.0f : -std::numeric_limits<float>::infinity()) : no_value<T>();
   }
 };
 
+/// f(width) for the narrowest width of tiles that holds the heads, as an integral constant. Throws ArgumentError
+/// where none does.
+template <class F>
+void with_width(const AttentionShape& shape, const F& f) {
+  detail::require<ArgumentError>(shape.head_size <= 256, "attention: heads of ", shape.head_size,
+                                 " channels, where the tiles of this device hold 256");
+  detail::require<ArgumentError>(std::max(shape.queries, shape.keys) < longest_sequence, "attention: ", shape.queries,
+                                 " queries and ", shape.keys, " keys");
+  if (shape.head_size <= 32) return f(std::integral_constant<int, 32>());
+  if (shape.head_size <= 64) return f(std::integral_constant<int, 64>());
+  if (shape.head_size <= 128) return f(std::integral_constant<int, 128>());
+  f(std::integral_constant<int, 256>());
+}
+
+/// Whether the rows of an operand consist of pieces of 16 bytes, aligned to that.
+template <class T>
+bool in_pieces(const AttentionShape& shape, const T* x, const HeadLayout& layout) {
+  return reinterpret_cast<std::uintptr_t>(x) % (piece * sizeof(T)) == 0 && shape.head_size % piece == 0 &&
+         layout.batch % piece == 0 && layout.head % piece == 0 && layout.time % piece == 0;
+}
+
 struct CudaAttention {
-  /// mask (batch, queries, keys) = 0 where the query sees the key, else -inf. rows: as in VisibleKeys; NaN where they end
-  /// outside the keys.
+  /// mask (batch, queries, keys) = 0 where the query sees the key, else -inf. rows: as in VisibleKeys; where they end
+  /// outside the keys, results of their batch row are NaN, here as in the others.
   template <class T>
   static void attention_mask(queue<Cuda>& queue, const AttentionShape& shape, const std::int32_t* rows, T* mask) {
     for_each_index(queue, shape.batch * shape.queries * shape.keys, MaskElement<T>{shape, rows, mask});
+  }
+
+  /// log_sum_exp (B, H, queries) may be null. Throws ArgumentError for heads of more than 256 channels.
+  template <SixteenBits T>
+  static void attention(queue<Cuda>& queue, const AttentionShape& s, const std::int32_t* rows, const T* query,
+                        const T* key, const T* value, T* output, float* log_sum_exp) {
+    const bool whole = in_pieces(s, query, s.query) && in_pieces(s, key, s.key) && in_pieces(s, value, s.value) &&
+                       in_pieces(s, output, s.output);
+    with_width(s, [&](auto width) {
+      using Tile = ForwardTile<width()>;
+      launch(queue, s.batch * s.heads * blocks_for(s.queries, Tile::queries), Tile::block, Tile::bytes,
+             attention_forward<T, width()>, s, rows, whole, exponent_factor(s.scale), query, key, value, output,
+             log_sum_exp);
+    });
+  }
+
+  /// Overwrites dquery, dkey and dvalue, which lie as query, key and value do; doutput lies as output. Throws as
+  /// attention does, and MemoryError when there is no room for two numbers for each query of each head.
+  template <SixteenBits T>
+  static void attention_backward(queue<Cuda>& queue, const AttentionShape& s, const std::int32_t* rows, const T* query,
+                                 const T* key, const T* value, const T* output, const float* log_sum_exp,
+                                 const T* doutput, T* dquery, T* dkey, T* dvalue) {
+    const bool whole = in_pieces(s, query, s.query) && in_pieces(s, key, s.key) && in_pieces(s, value, s.value) &&
+                       in_pieces(s, doutput, s.output) && in_pieces(s, dquery, s.query) && in_pieces(s, dkey, s.key) &&
+                       in_pieces(s, dvalue, s.value);
+    with_width(s, [&](auto width) {
+      using Keys = KeyTile<width()>;
+      using Queries = QueryTile<width()>;
+      const std::int64_t padded = padded_queries(s);
+      const Scratch<RowStatistics> statistics(s.batch * s.heads * padded);
+      launch(queue, blocks_for(s.batch * s.heads * padded, WarpTeam::rows_per_block), WarpTeam::block, 0,
+             attention_statistics<T>, s, padded, output, doutput, log_sum_exp, statistics.data());
+      launch(queue, s.batch * s.key_heads * blocks_for(s.keys, Keys::keys) * Keys::parts, Keys::block, Keys::bytes,
+             attention_backward_keys<T, width()>, s, rows, whole, exponent_factor(s.scale), query, key, value,
+             statistics.data(), doutput, dkey, dvalue);
+      launch(queue, s.batch * s.heads * blocks_for(s.queries, Queries::queries), Queries::block, Queries::bytes,
+             attention_backward_queries<T, width()>, s, rows, whole, exponent_factor(s.scale), query, key, value,
+             statistics.data(), doutput, dquery);
+    });
   }
 };
 
