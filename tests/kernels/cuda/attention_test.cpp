@@ -14,6 +14,8 @@
 #include "catch.hpp"
 #include "kernels/cuda/attention_on_cuda.hpp"
 
+namespace attention_on_cuda {  // compile.cu holds all tests of this folder
+
 using namespace plinth;
 using attention_definition::Definition;
 using attention_definition::Problem;
@@ -104,16 +106,16 @@ TEMPLATE_TEST_CASE("cuda attention: bits do not depend on alignment", "[cuda]", 
 TEST_CASE("cuda attention: log_sum_exp may be null, and empty sizes are zeros or nothing", "[cuda]") {
   for (const Sizes& s :
        {Sizes{1, 2, 1, 20, 30, 8, true}, Sizes{2, 2, 1, 3, 0, 8, false}, Sizes{1, 2, 2, 0, 5, 8, true}}) {
-    const Problem<half> problem(s);
-    const AttentionOnCuda<half> with_sums(problem);
-    const DeviceArray<half> q(problem.query), k(problem.key), v(problem.value), y(problem.doutput);
+    const Problem<plinth::half> problem(s);
+    const AttentionOnCuda<plinth::half> with_sums(problem);
+    const DeviceArray<plinth::half> q(problem.query), k(problem.key), v(problem.value), y(problem.doutput);
     kernels<Cuda>::attention(queue<Cuda>::current(), problem.shape, nullptr, q.data(), k.data(), v.data(), y.data(),
                              static_cast<float*>(nullptr));
     CHECK(y.values() == with_sums.output);
     if (s.S == 0)
-      CHECK(std::all_of(with_sums.output.begin(), with_sums.output.end(), [](half x) { return x == 0.0f; }));
+      CHECK(std::all_of(with_sums.output.begin(), with_sums.output.end(), [](plinth::half x) { return x == 0.0f; }));
     if (s.S == 0) CHECK(with_sums.log_sum_exp == std::vector<float>(12, -INFINITY));
-    if (s.T == 0) CHECK(std::all_of(with_sums.dkey.begin(), with_sums.dkey.end(), [](half x) { return x == 0.0f; }));
+    if (s.T == 0) CHECK(std::all_of(with_sums.dkey.begin(), with_sums.dkey.end(), [](plinth::half x) { return x == 0.0f; }));
   }
 }
 
@@ -149,11 +151,11 @@ TEST_CASE("cuda attention: what lies outside a row's keys is not read, and gets 
 
 TEST_CASE("cuda attention: keys outside the tensor give NaN in their batch row, and only there", "[cuda]") {
   const Sizes valid = {2, 1, 1, 20, 30, 16, true, 0, {10, 0, 30, 10, 0, 30}};
-  const AttentionOnCuda<half> wanted{Problem<half>(valid)};
+  const AttentionOnCuda<plinth::half> wanted{Problem<plinth::half>(valid)};
   for (const auto& [begin, end] : {std::pair{-1, 30}, {0, 31}, {-5, 40}}) {
-    Problem<half> problem(valid);
+    Problem<plinth::half> problem(valid);
     problem.rows[4] = begin, problem.rows[5] = end;
-    const AttentionOnCuda<half> found(problem);
+    const AttentionOnCuda<plinth::half> found(problem);
     const auto first_half_only = [](const auto& got, const auto& good) {
       std::size_t right = 0;
       for (std::size_t i = 0; i < got.size(); ++i) right += i < got.size() / 2 ? got[i] == good[i] : std::isnan(got[i]);
@@ -230,3 +232,5 @@ TEST_CASE("cuda attention: memory of the op, forward and backward, is linear in 
   const double shorter = peak(256), longer = peak(512);
   CHECK(longer < 2.1 * shorter);
 }
+
+}  // namespace attention_on_cuda
