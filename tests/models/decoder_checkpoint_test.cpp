@@ -15,8 +15,8 @@ using namespace plinth;
 
 namespace {
 
-const TransformerConfig gpt = {.vocabulary = 11, .context = 8, .hidden = 12, .layers = 5, .heads = 2, .dropout = 0.2};
-const TransformerConfig llama =
+const TransformerConfig deep_gpt = {.vocabulary = 11, .context = 8, .hidden = 12, .layers = 5, .heads = 2, .dropout = 0.2};
+const TransformerConfig deep_llama =
     llama_shape({.vocabulary = 11, .context = 8, .hidden = 16, .layers = 5, .heads = 4, .key_heads = 2});
 
 /// The losses and gradient norms of a run, and the weights behind it.
@@ -58,7 +58,7 @@ double peak(std::int64_t layers, std::int64_t blocks_per_checkpoint) {
 }  // namespace
 
 TEST_CASE("a decoder with gradient checkpoints trains bit for bit as without") {
-  for (const TransformerConfig& config : {gpt, llama})
+  for (const TransformerConfig& config : {deep_gpt, deep_llama})
     for (const bool frozen_inputs : {false, true}) {
       const auto expected = trained(config, 0, frozen_inputs);
       for (const std::int64_t blocks : {1, 2, 5, 100}) CHECK(trained(config, blocks, frozen_inputs) == expected);
@@ -67,7 +67,7 @@ TEST_CASE("a decoder with gradient checkpoints trains bit for bit as without") {
         CHECK(trained(config, 2, frozen_inputs) == expected);
       }
     }
-  Decoder<float> model(gpt);
+  Decoder<float> model(deep_gpt);
   model.stack.blocks_per_checkpoint = -1;
   CHECK_THROWS_WITH(model(Tensor<std::int32_t>({1, 2}, {1, 2})),
                     "checkpoint_sequence: -1 blocks per checkpoint; it must be at least 1, or 0 for no checkpoints");
