@@ -104,7 +104,7 @@ void with_and_without_cache(const TransformerConfig& shape) {
     }
 }
 
-const TransformerConfig config = {.vocabulary = 17, .context = 6, .hidden = 16, .layers = 1, .heads = 2};
+const TransformerConfig small = {.vocabulary = 17, .context = 6, .hidden = 16, .layers = 1, .heads = 2};
 
 template <class M>
 void refuses(const M& model, const Tokens& prompt, const GenerateOptions& options, const char* text) {
@@ -144,7 +144,7 @@ TEST_CASE("a context of one token holds the last") {
 
 TEST_CASE("the cache changes no token, past the context either") {
   for (const TransformerConfig& shape :
-       {config, llama_shape({.vocabulary = 17, .context = 6, .hidden = 16, .layers = 2, .heads = 4, .key_heads = 2})}) {
+       {small, llama_shape({.vocabulary = 17, .context = 6, .hidden = 16, .layers = 2, .heads = 4, .key_heads = 2})}) {
     with_and_without_cache<float>(shape);
     with_and_without_cache<double>(shape);
   }
@@ -197,7 +197,7 @@ TEST_CASE("the default is 100 tokens at temperature 1") {
 }
 
 TEST_CASE("tokens depend on the seed and their place alone") {
-  const Decoder<float> model(config);
+  const Decoder<float> model(small);
   const auto tokens = generate(model, {1, 2, 3}, {.length = 40, .seed = 7});
   CHECK(tokens.size() == 43);
   CHECK(generate(model, {1, 2, 3}, {.length = 40, .seed = 7}) == tokens);
@@ -207,7 +207,7 @@ TEST_CASE("tokens depend on the seed and their place alone") {
 }
 
 TEST_CASE("greedy generation takes the largest logit of the last position") {
-  const Decoder<float> model(config);
+  const Decoder<float> model(small);
   Tokens expected = {5, 11};
   std::ptrdiff_t begin = 0;
   for (int i = 0; i < 12; ++i) {
@@ -226,7 +226,7 @@ TEST_CASE("generation records nothing for a backward pass") {
 }
 
 TEST_CASE("prompts that the model cannot read are refused") {
-  const Decoder<float> model(config);
+  const Decoder<float> model(small);
   refuses(model, {}, {}, "generate: the prompt has no token to start from");
   refuses(model, {}, {.length = 0}, "generate: the prompt has no token");
   refuses(model, {1, 17}, {}, "generate: token 17 is outside [0, 17)");
@@ -236,7 +236,7 @@ TEST_CASE("prompts that the model cannot read are refused") {
 }
 
 TEST_CASE("generation options out of range are refused") {
-  const Decoder<float> model(config);
+  const Decoder<float> model(small);
   constexpr double infinity = std::numeric_limits<double>::infinity();
   refuses(model, {1}, {.length = -1}, "generate: length -1 is negative");
   for (const std::int64_t length : {0, 5}) {
@@ -247,7 +247,7 @@ TEST_CASE("generation options out of range are refused") {
 }
 
 TEST_CASE("a model that computes no number is an error of sampling") {
-  Decoder<float> model(config);
+  Decoder<float> model(small);
   model.stack.final_norm->gain.mutable_data()[0] = std::numeric_limits<float>::quiet_NaN();
   refuses(model, {1}, {}, "sample: the logit of token 0 is not a number");
 }

@@ -34,7 +34,7 @@ const TransformerConfig gpt2 = with_dropout({.vocabulary = 30, .context = 12, .h
 const TransformerConfig llama = with_dropout(llama_shape(
     {.vocabulary = 30, .context = 12, .hidden = 16, .layers = 2, .heads = 4, .key_heads = 2, .feed_forward = 24}));
 
-TokenWindows resumed_data() { return TokenWindows(numbers::below(30, 500, 1)); }
+TokenWindows data() { return TokenWindows(numbers::below(30, 500, 1)); }
 
 /// A run so far: every loss and gradient norm.
 using History = std::vector<double>;
@@ -57,7 +57,7 @@ struct GptRun {
 
 /// Runs until step `stop` and saves there. The trainer stops by what its observer returns, as after Ctrl-C.
 void run_until(std::int64_t stop, GptRun& run, History& history, const files::Folder& folder) {
-  run.trainer.fit(resumed_data(), [&](const TrainingStep& report) {
+  run.trainer.fit(data(), [&](const TrainingStep& report) {
     history.insert(history.end(), {report.loss, report.gradient_norm});
     return report.step + 1 < stop;
   });

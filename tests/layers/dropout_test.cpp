@@ -16,7 +16,7 @@ namespace {
 
 using Doubles = std::vector<double>;
 
-const Tensor<double> ones({1000}, Doubles(1000, 1));
+const Tensor<double> thousand_ones({1000}, Doubles(1000, 1));
 
 struct Pair {
   Dropout first{0.5}, second{0.5};
@@ -37,18 +37,18 @@ struct Model {
 
 Doubles mask(const Dropout& layer, std::int64_t step) {
   const TrainingScope<Cpu> training(1, step);
-  return layer(ones).to_vector();
+  return layer(thousand_ones).to_vector();
 }
 
 }  // namespace
 
 TEST_CASE("dropout is the identity outside a training scope") {
   const Dropout layer{0.5, 3};
-  CHECK(layer(ones).data() == ones.data());
+  CHECK(layer(thousand_ones).data() == thousand_ones.data());
   const TrainingScope<Cpu> training(1, 0);
-  CHECK(layer(ones).to_vector() != ones.to_vector());
-  CHECK(Dropout{0.0, 3}(ones).data() == ones.data());
-  CHECK(Dropout{1.0, 3}(ones).to_vector() == Doubles(1000, 0));
+  CHECK(layer(thousand_ones).to_vector() != thousand_ones.to_vector());
+  CHECK(Dropout{0.0, 3}(thousand_ones).data() == thousand_ones.data());
+  CHECK(Dropout{1.0, 3}(thousand_ones).to_vector() == Doubles(1000, 0));
 }
 
 TEST_CASE("masks are a function of step and site") {
@@ -71,17 +71,17 @@ TEST_CASE("every dropout of a model has a site of its own") {
 TEST_CASE("the gradient passes where the value did") {
   const TrainingScope<Cpu> training(1, 7);
   const Dropout layer{0.3, 3};
-  auto x = clone(ones);
+  auto x = clone(thousand_ones);
   require_gradient(x);
   const auto y = layer(x);
-  backward(y, ones);
+  backward(y, thousand_ones);
   CHECK(gradient(x).to_vector() == y.to_vector());
   CHECK(gradcheck<Cpu>([&](const auto& in) { return layer(in[0]); },
                        {Tensor<double>({4, 5}, numbers::normal<double>(20, 1))}) == "");
 }
 
 TEST_CASE("a probability below 0 or above 1 is refused") {
-  CHECK_THROWS_WITH(dropout(ones, 1.5, 0), "dropout: probability 1.5 is outside [0, 1]");
-  CHECK_THROWS_AS(dropout(ones, -0.1, 0), ArgumentError);
-  CHECK_THROWS_AS(dropout(ones, std::numeric_limits<double>::quiet_NaN(), 0), ArgumentError);
+  CHECK_THROWS_WITH(dropout(thousand_ones, 1.5, 0), "dropout: probability 1.5 is outside [0, 1]");
+  CHECK_THROWS_AS(dropout(thousand_ones, -0.1, 0), ArgumentError);
+  CHECK_THROWS_AS(dropout(thousand_ones, std::numeric_limits<double>::quiet_NaN(), 0), ArgumentError);
 }

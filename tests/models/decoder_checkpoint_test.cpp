@@ -39,13 +39,13 @@ std::vector<double> trained(const TransformerConfig& config, std::int64_t blocks
   return all;
 }
 
-constexpr std::int64_t B = 2, length = 32;
+constexpr std::int64_t rows = 2, length = 32;
 
 /// Bytes that a step needs at most beyond the model and its gradients.
 double peak(std::int64_t layers, std::int64_t blocks_per_checkpoint) {
   Decoder<float> model({.vocabulary = 8, .context = length, .hidden = 32, .layers = layers, .heads = 2});
   model.stack.blocks_per_checkpoint = blocks_per_checkpoint;
-  const Tensor<std::int32_t> tokens({B, length}, numbers::below(8, B * length, 1));
+  const Tensor<std::int32_t> tokens({rows, length}, numbers::below(8, rows * length, 1));
   std::size_t before = 0;
   for (int run = 0; run < 2; ++run) {  // in the second, gradients and scratch memory are there
     before = memory<Cpu>::use().current;
@@ -74,7 +74,7 @@ TEST_CASE("a decoder with gradient checkpoints trains bit for bit as without") {
 }
 
 TEST_CASE("memory of gradient checkpoints follows the square-root formula") {
-  const double input = B * length * 32 * sizeof(float), kept = (peak(24, 0) - peak(12, 0)) / 12;
+  const double input = rows * length * 32 * sizeof(float), kept = (peak(24, 0) - peak(12, 0)) / 12;
   const double rest = peak(12, 0) - 12 * kept;
   CHECK(kept > 10 * input);
   for (const std::int64_t layers : {16, 64})

@@ -76,7 +76,8 @@ TEST_CASE("parameters of 16 bits are rounded copies of masters in float") {
   const auto check = []<class T>(T) {
     Pair<T> narrow;
     Pair<float> wide;
-    AdamW of_narrow(narrow, adam), of_wide(wide, adam);
+    AdamW of_narrow(narrow, adam);
+    AdamW of_wide(wide, adam);
     for (int step = 1; step <= 300; ++step) {  // each too small to be seen in 16 bits
       for (auto* x : {&narrow.matrix, &narrow.bias}) backward(sum(*x));
       for (auto* x : {&wide.matrix, &wide.bias}) backward(sum(*x));
