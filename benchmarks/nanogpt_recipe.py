@@ -2,7 +2,7 @@
 """The peer: nanoGPT's CPU recipe (train_shakespeare_char with 4 layers, 128 channels, context 64) in PyTorch.
 
     python3 nanogpt_recipe.py --data tinyshakespeare.txt --seed 1
-    python3 nanogpt_recipe.py --data tinyshakespeare.txt --seed 1 2 3 --against build/default/benchmarks/nanogpt_recipe
+    python3 nanogpt_recipe.py --data tinyshakespeare.txt --seed 1 2 3 --against build/benchmarks/benchmarks/nanogpt_recipe
 
 Prints one JSON line a run; the validation loss (nats per character) is over the whole validation split with the final
 weights. With --against, Plinth's program runs after each of PyTorch's own runs, and a last line compares both: mean

@@ -203,8 +203,8 @@ def markdown(rows):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--build", type=pathlib.Path, default=HERE.parent / "build/default/benchmarks",
-                        metavar="FOLDER", help="where the programs are (default: build/default/benchmarks)")
+    parser.add_argument("--build", type=pathlib.Path, default=HERE.parent / "build/benchmarks/benchmarks",
+                        metavar="FOLDER", help="where the programs are (default: build/benchmarks/benchmarks)")
     parser.add_argument("--short", action="store_true", help="fewer samples and workloads: some five minutes")
     parser.add_argument("--data", metavar="FILE", help="a text to train nanoGPT's recipe on, which takes minutes")
     parser.add_argument("--json", metavar="FILE", help="write all rows there too")

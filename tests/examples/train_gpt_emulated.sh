@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-# Usage: sh train_gpt.sh PROGRAM, which is train_gpt with CUDA on the device that the host plays, in a folder of its own.
+# Usage: sh train_gpt_emulated.sh EMULATED PROGRAM: train_gpt on the device that the host plays, and on the CPU; in a
+# folder of its own.
 set -u
 . "$(dirname "$0")/../../examples/expect.sh"
 tiny="--data text --context 16 --hidden 16 --heads 2 --layers 1 --feed-forward 16 --batch 2 --sample-length 8 --steps 20"
@@ -16,7 +17,9 @@ near() {
     fail "the losses of $1 and $2 are not within $3"
 }
 
+program=$2
 expect 0 " threads; seed 1" $tiny --run-folder cpu
+program=$1
 expect 0 "GPU 0" $tiny --run-folder cuda --device cuda
 near cpu cuda 1e-4
 expect 0 "weights are in bf16" $tiny --run-folder bf16 --device cuda --dtype bf16
