@@ -194,7 +194,8 @@ void print_training_step(const benchmark::Table& table) {
 void print_decoding(const benchmark::Table& table, const char* name, const plinth::TransformerConfig& config) {
   constexpr std::int64_t length = 64;
   const plinth::Decoder<bfloat16, Cuda> model(config);
-  const double bytes = 2.0 * static_cast<double>(plinth::parameter_count(model));
+  const std::int64_t looked_up = config.tied_head ? 0 : config.vocabulary * config.hidden;  // one row of it is read
+  const double bytes = 2.0 * static_cast<double>(plinth::parameter_count(model) - looked_up);
   table.print(benchmark::measure(std::string("GPU decode bfloat16 ") + name, 1, "GB/s", bytes * length, copy_rate,
                                  {{"Plinth", [&] {
                                      plinth::generate(model, {1, 2, 3}, {.length = length, .sampling = {.temperature = 0}});

@@ -6,7 +6,7 @@
 set -u
 root=$(cd "$(dirname "$0")/.." && pwd)
 out=${1:-$root/build/gpu_check}
-mkdir -p "$out" && cd "$root" || exit 1
+mkdir -p "$out" && out=$(cd "$out" && pwd) && cd "$root" || exit 1
 flags="-std=c++20 -O3 --expt-relaxed-constexpr -diag-suppress=20012 -arch=native -Xcompiler -fopenmp -Iinclude -Itests -Ibenchmarks"
 failed=0
 say() { echo "gpu_check: $*"; }
@@ -26,8 +26,8 @@ done
 
 if [ -z "$tests" ]; then
   say "no Catch2 headers: the tests are left out"
-elif g++ -std=c++20 -O1 -Itests -c tests/catch_main.cpp -o "$out/catch_main.o" && wait $tests &&
-     nvcc -arch=native "$out/tests.o" $main -lcublasLt -lgomp -o "$out/tests"; then
+elif wait $tests && { [ "$main" != "$out/catch_main.o" ] || g++ -std=c++20 -O1 -Itests -c tests/catch_main.cpp -o "$main"; } \
+     >> "$out/tests.build" 2>&1 && nvcc -arch=native "$out/tests.o" $main -lcublasLt -lgomp -o "$out/tests" >> "$out/tests.build" 2>&1; then
   "$out/tests" > "$out/tests.log" 2>&1
   code=$?
   tail -n 4 "$out/tests.log"
@@ -37,8 +37,8 @@ else
 fi
 
 if wait $benchmark; then
-  "$out/gpu" | tee "$out/gpu.md"
-  [ -s "$out/gpu.md" ] || failed=1
+  "$out/gpu" > "$out/gpu.md" || { say "the benchmark ends with $?"; failed=1; }
+  cat "$out/gpu.md"
 else
   say "the benchmark does not compile; see $out/gpu.build"; failed=1
 fi

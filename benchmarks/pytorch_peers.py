@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Plinth's benchmarks in PyTorch: the rows of the programs of the same names, one JSON object a line.
 
-    python3 pytorch_peers.py --limit build/default/benchmarks/limit training_step --batch 4 --context 256
-    python3 pytorch_peers.py --limit build/default/benchmarks/limit attention --contexts 1024 2048
-    python3 pytorch_peers.py --limit build/default/benchmarks/limit gemm
+    python3 pytorch_peers.py --limit build/benchmarks/benchmarks/limit training_step --batch 4 --context 256
+    python3 pytorch_peers.py --limit build/benchmarks/benchmarks/limit attention --contexts 1024 2048
+    python3 pytorch_peers.py --limit build/benchmarks/benchmarks/limit gemm
 
 Every sample stands between two runs of the program that measures the processor's limit.
 B batch, T sequence, H heads, D head size.

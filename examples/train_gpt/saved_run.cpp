@@ -13,13 +13,20 @@ std::string sha256_of(std::string_view text) {
   return hash.digest();
 }
 
+std::string settings_of(const Options& options, const SplitText& text) {
+  nlohmann::json settings = plinth::settings_of(options.training);
+  settings["text_sha256"] = sha256_of(text.training());
+  settings["device"] = options.device;
+  settings["dtype"] = options.dtype;
+  return settings.dump();
+}
+
 }  // namespace
 
 SavedRun::SavedRun(const Options& options, const SplitText& text)
     : folder_(std::filesystem::path(options.run_folder) / "checkpoints"),
       resume_(options.resume),
-      options_(options.training),
-      text_sha256_(sha256_of(text.training())) {}
+      settings_(settings_of(options, text)) {}
 
 void SavedRun::remove() const { std::filesystem::remove_all(folder_); }
 

@@ -35,8 +35,7 @@ class SavedRun {
  private:
   std::filesystem::path folder_;
   bool resume_;
-  plinth::TrainerOptions options_;
-  std::string text_sha256_;
+  std::string settings_;  // JSON: what must be the same where a run goes on, beside model and optimiser
 };
 
 /// Throws IoError.

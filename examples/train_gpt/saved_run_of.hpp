@@ -9,13 +9,6 @@
 
 #include "saved_run.hpp"
 
-/// What must be the same where a run goes on, beside model and optimiser.
-inline nlohmann::json settings_of(const plinth::TrainerOptions& options, const std::string& text_sha256) {
-  nlohmann::json settings = plinth::settings_of(options);
-  settings["text_sha256"] = text_sha256;
-  return settings;
-}
-
 template <class Model>
 void SavedRun::restore(Model& model, TrainerOf<Model>& trainer) const {
   const auto [checkpoint, skipped] = plinth::latest_checkpoint(folder_);
@@ -25,12 +18,12 @@ void SavedRun::restore(Model& model, TrainerOf<Model>& trainer) const {
   if (!resume_ && (checkpoint || !skipped.empty()))
     throw plinth::Error(folder_.string() + ": there is a run that was stopped; go on with it by --resume, or remove " +
                         "this folder to start anew");
-  if (checkpoint) trainer.restore(checkpoint->load(model, trainer.optimizer(), settings_of(options_, text_sha256_)));
+  if (checkpoint) trainer.restore(checkpoint->load(model, trainer.optimizer(), nlohmann::json::parse(settings_)));
 }
 
 template <class Model>
 void SavedRun::save(const Model& model, const TrainerOf<Model>& trainer) const {
-  plinth::save_checkpoint(folder_, model, trainer.optimizer(), trainer.state(), settings_of(options_, text_sha256_));
+  plinth::save_checkpoint(folder_, model, trainer.optimizer(), trainer.state(), nlohmann::json::parse(settings_));
 }
 
 template <class Model>
