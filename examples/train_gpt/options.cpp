@@ -42,7 +42,8 @@ void add_data(CLI::App& app, Options& options) {
 void add_device(CLI::App& app, Options& options) {
   app.add_option("--device", options.device, "Where it computes; cuda is for the program train_gpt_cuda")
       ->check(CLI::IsMember({"cpu", "cuda"}));
-  app.add_option("--dtype", options.dtype, "What it computes in; bf16 is for cuda")->check(CLI::IsMember({"float32", "bf16"}));
+  app.add_option("--dtype", options.dtype, "What it computes in; bf16 is for cuda")
+      ->check(CLI::IsMember({"float32", "bf16"}));
 }
 
 void add_checkpoints(CLI::App& app, Options& options) {
@@ -99,8 +100,7 @@ void check_together(const Options& options) {
   refuse_if(hidden % heads != 0, sizes + "the heads must divide the channels");
   refuse_if(hidden / heads % 2 != 0,
             sizes + "rotary positions need an even number of channels per head, not " + std::to_string(hidden / heads));
-  refuse_if(options.dtype == "bf16" && options.device != "cuda",
-            "--dtype bf16 needs --device cuda");
+  refuse_if(options.dtype == "bf16" && options.device != "cuda", "--dtype bf16 needs --device cuda");
   refuse_if(options.prompt.empty(), "--prompt is empty: the model needs a byte to start from");
   refuse_if(options.run_folder.empty(), "--run-folder is empty: name a folder");
 }
