@@ -12,7 +12,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <utility>
 
 #include <plinth/kernels/arguments.hpp>
 #include <plinth/kernels/cuda/elementwise.cuh>
@@ -65,16 +64,10 @@ struct HeadRows {
   }
 };
 
-/// f(0), ..., f(N - 1), where each number is a constant: elements that it names can stay in registers.
-template <int N, class F>
-__device__ void unrolled(const F& f) {
-  [&]<int... I>(std::integer_sequence<int, I...>) { (f(I), ...); }(std::make_integer_sequence<int, N>());
-}
-
 /// f(m, n, i, c[m][n][i]) for all elements.
 template <int Strips, int Eights, class F>
 __device__ void each_element(float (&c)[Strips][Eights][4], const F& f) {
-  unrolled<Strips * Eights>([&](int at) {
+  for_constants<Strips * Eights>([&](int at) {
     for (int i = 0; i < 4; ++i) f(at / Eights, at % Eights, i, c[at / Eights][at % Eights][i]);
   });
 }
@@ -127,7 +120,7 @@ template <class T, int Strips, int Eights>
 __device__ void put_rows(const float (&c)[Strips][Eights][4], T* rows) {
   using Pair = Pack<T, 2>;
   const int lane = lane_number();
-  unrolled<Strips * Eights>([&](int at) {
+  for_constants<Strips * Eights>([&](int at) {
     const int m = at / Eights, n = at % Eights;
     for (int r = 0; r < 2; ++r)
       *reinterpret_cast<Pair*>(rows + place<Eights * 8>(m * 16 + r * 8 + lane / 4, n) + lane % 4 * 2) =
@@ -159,7 +152,7 @@ __device__ void multiply_rows(const T* a, const T* b, float (&c)[Strips][Eights]
 template <int W, class T, int Strips, int Inner, int Eights>
 __device__ void add_weighted_rows(const float (&p)[Strips][Inner][4], const T* rows, float (&c)[Strips][Eights][4]) {
   const int lane = lane_number(), right = place<W>(lane % 16, lane / 16);
-  unrolled<Inner / 2>([&](int half) {
+  for_constants<Inner / 2>([&](int half) {
     const int k = 2 * half;
     std::uint32_t x[Strips][4], y[4];
     for (int m = 0; m < Strips; ++m)

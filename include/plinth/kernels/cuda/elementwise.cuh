@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cstdint>
 #include <limits>
+#include <type_traits>
+#include <utility>
 
 #include <plinth/kernels/cuda/launch.cuh>
 #include <plinth/tensor/element.hpp>
@@ -16,6 +18,14 @@ template <class T, int Width>
 struct alignas(sizeof(T) * Width) Pack {
   T values[Width];
 };
+
+/// f(constant) for 0 to Count - 1: arrays that only constants index stay in registers.
+template <int Count, class F>
+__device__ void for_constants(const F& f) {
+  [&]<int... I>(std::integer_sequence<int, I...>) {
+    (f(std::integral_constant<int, I>()), ...);
+  }(std::make_integer_sequence<int, Count>());
+}
 
 template <class Y, int Width, class F, class... X>
 __device__ Pack<Y, Width> map_pack(const F& f, const Pack<X, Width>&... x) {

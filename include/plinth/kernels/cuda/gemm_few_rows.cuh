@@ -4,8 +4,6 @@
 #pragma once
 
 #include <cstdint>
-#include <type_traits>
-#include <utility>
 
 #include <plinth/kernels/arguments.hpp>
 #include <plinth/kernels/cuda/elementwise.cuh>
@@ -23,14 +21,6 @@ __device__ Pack<T, Width> load_pack(const T* line, std::int64_t first, std::int6
   for (int i = 0; i < Width; ++i)
     if (first + i < length) pack.values[i] = line[first + i];
   return pack;
-}
-
-/// f(constant) for 0 to Count - 1: arrays that only constants index stay in registers.
-template <int Count, class F>
-__device__ void for_constants(const F& f) {
-  [&]<int... I>(std::integer_sequence<int, I...>) {
-    (f(std::integral_constant<int, I>()), ...);
-  }(std::make_integer_sequence<int, Count>());
 }
 
 /// A warp for each column of C: lane l adds packs l, l + 32, ... of K, one element after the other, then the lanes are
