@@ -53,7 +53,7 @@ struct ReducedExp {
   PLINTH_HD ReducedExp(float x, float rest, float offset) : shifted(x * 0x1.715476p0f + (shift + offset)) {
     n = static_cast<std::int32_t>(bits_of(shifted) - bits_of(shift + offset));
     const auto whole = static_cast<float>(n);  // by the bits: -ffast-math may take floats apart
-    const float r = (x - whole * 0.693359375f) + (whole * 2.12194440e-4f + rest);
+    const float r = (x - whole * 0.693359375f) - (whole * -2.12194440e-4f - rest);
     p = 1.38144673e-3f;
     p = p * r + 8.36878042e-3f;
     p = p * r + 4.16683942e-2f;

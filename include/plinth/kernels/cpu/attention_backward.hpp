@@ -84,7 +84,7 @@ class AttentionBackward {
         s_(shape),
         rows_(rows),
         o_(operands),
-        blocks_(set, shape, shape.keys > AttentionBlocks<A>::keys ? tiles_of_queries : tiles_of_few_queries) {}
+        blocks_(set, shape, shape.keys > AttentionBlocks<A>::key_unit ? tiles_of_queries : tiles_of_few_queries, 1) {}
 
   void run() {
     const std::int64_t groups = s_.batch * s_.key_heads;

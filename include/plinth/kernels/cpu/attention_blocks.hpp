@@ -18,17 +18,19 @@ namespace plinth::cpu {
 /// Sizes of the blocks over A for an instruction set.
 template <class A>
 struct AttentionBlocks {
-  static constexpr std::int64_t keys = 224;  // whole tiles of every set, both as rows and as columns
-  static_assert(keys % lane_count == 0);     // a row of scores is worked on in whole rounds of lanes
+  static constexpr std::int64_t key_unit = 224;  // whole tiles of every set, both as rows and as columns
+  static_assert(key_unit % lane_count == 0);     // a row of scores is worked on in whole rounds of lanes
 
   TileSize tile;
-  std::int64_t lanes, queries, head_size;  // queries of a block; head size up to whole vectors
-  std::int64_t row, score_row;             // from row to row of a block of queries, and of its scores
+  std::int64_t lanes, queries, keys, head_size;  // queries and keys of a block; head size up to whole vectors
+  std::int64_t row, score_row;                   // from row to row of a block of queries, and of its scores
 
-  AttentionBlocks(InstructionSet set, const AttentionShape& shape, std::int64_t tiles_of_queries)
+  AttentionBlocks(InstructionSet set, const AttentionShape& shape, std::int64_t tiles_of_queries,
+                  std::int64_t units_of_keys)
       : tile(tile_size<A>(set)),
         lanes(tile.columns / 2),
         queries(std::min(tiles_of_queries * tile.rows, std::max<std::int64_t>(shape.queries, 1))),
+        keys(std::min(units_of_keys * key_unit, round_up(std::max<std::int64_t>(shape.keys, 1), key_unit))),
         head_size(round_up(shape.head_size, lanes)),
         row(odd_lines(head_size, sizeof(A))),
         score_row(odd_lines(keys, sizeof(A))) {}

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Attention forward in tiles: scores of a few queries with a block of keys stay in the L1 cache, and the softmax is
+// Attention forward in tiles: scores of a few queries with a block of keys stay in the L2 cache, and the softmax is
 // corrected from block to block.
 //
 // Milakov & Gimelshein 2018 (arXiv:1805.02867), algorithm 3, is the running softmax; Dao et al. 2022 (arXiv:2205.14135)
@@ -21,9 +21,10 @@
 namespace plinth::cpu {
 
 /// One block of keys of the running softmax, for rows one below the other: scores become exp(score - top), and what was
-/// gathered under the old top is scaled to the new one.
+/// gathered under the old top is scaled to the new one. First all tops, then the rest: a row does not wait for its own.
 template <class A>
 struct RunningSoftmax {
+  static constexpr std::int64_t most_rows = lane_count;
   A* scores;
   std::int64_t score_row, rows, columns;  // whole rounds of lanes
   VisibleColumns visible;
@@ -33,17 +34,23 @@ struct RunningSoftmax {
   template <InstructionSet Set>
   [[gnu::always_inline]] inline void run() const {
     constexpr A lowest = -std::numeric_limits<A>::infinity();
+    A shift[most_rows] = {}, factor[most_rows] = {};
     for (std::int64_t r = 0; r < rows; ++r) {
-      A* s = scores + r * score_row;
+      A* const s = scores + r * score_row;
       for (std::int64_t j = visible.first(r, columns) - 1; j >= 0; --j) s[j] = lowest;
       for (std::int64_t j = visible.past(r, columns); j < columns; ++j) s[j] = lowest;
       const A now = std::max(top[r], lane_max<A, true>(columns, lowest, [=](std::int64_t j) { return s[j]; }));
-      const A shift = now == lowest ? A(0) : now, factor = math::exp_negative(top[r] - shift);
+      shift[r] = now == lowest ? A(0) : now;
+      factor[r] = top[r] - shift[r];
       top[r] = now;
-      sum[r] = sum[r] * factor +
-               lane_sum<A, true>(columns, [=](std::int64_t j) { return s[j] = math::exp_negative(s[j] - shift); });
-      A* const y = output + r * output_row;
-      independently(0, output_columns, [=](std::int64_t d) { y[d] *= factor; });
+    }
+    for (A& one : factor) one = math::exp_negative(one);
+    for (std::int64_t r = 0; r < rows; ++r) {
+      A *const s = scores + r * score_row, *const y = output + r * output_row;
+      const A from = shift[r], by = factor[r];
+      sum[r] = sum[r] * by +
+               lane_sum<A, true>(columns, [=](std::int64_t j) { return s[j] = math::exp_negative(s[j] - from); });
+      independently(0, output_columns, [=](std::int64_t d) { y[d] *= by; });
     }
   }
 };
@@ -53,11 +60,12 @@ template <class T>
 class AttentionForward {
   using A = accumulator_t<T>;
   static constexpr std::int64_t tiles_of_queries = 4;
+  static constexpr std::int64_t units_of_keys = 4;  // few corrections are worth more than scores in the L1 cache
 
  public:
   /// rows: place, begin and end of the keys of each batch row, or null, as in VisibleKeys.
   AttentionForward(queue<Cpu>& queue, InstructionSet set, const AttentionShape& shape, const std::int32_t* rows)
-      : queue_(queue), set_(set), s_(shape), rows_(rows), blocks_(set, shape, tiles_of_queries) {}
+      : queue_(queue), set_(set), s_(shape), rows_(rows), blocks_(set, shape, tiles_of_queries, units_of_keys) {}
 
   void run(const T* query, const T* key, const T* value, T* output, A* log_sum_exp) {
     if (s_.queries == 1) return run_single(query, key, value, output, log_sum_exp);
