@@ -81,9 +81,10 @@ struct PlainElements {
       }
   }
   template <class T>
-  static void squared_norm(Queue&, Count n, const T* x, accumulator_t<T>* sum) {
+  static void squared_norm(Queue&, Count n, const DenseArray<T>* arrays, accumulator_t<T>* sum) {
     double total = 0;
-    for (Count i = 0; i < n; ++i) total += static_cast<double>(x[i]) * static_cast<double>(x[i]);
+    for (const DenseArray<T>* x = arrays; x < arrays + n; ++x)
+      for (Count i = 0; i < x->count; ++i) total += static_cast<double>(x->data[i]) * static_cast<double>(x->data[i]);
     *sum += static_cast<accumulator_t<T>>(total);
   }
   template <class T>
@@ -109,48 +110,56 @@ struct PlainElements {
     }
   }
   template <class T>
-  static void sgd(Queue&, Count n, const SgdSettings& s, double rate_factor, const accumulator_t<T>* step_values,
-                  const T* gradient, accumulator_t<T>* velocity, accumulator_t<T>* master, T* weight) {
+  static void sgd(Queue&, Count n, const SgdSettings& s, const accumulator_t<T>* step_values,
+                  const TrainedParameter<T>* parameters) {
     using A = accumulator_t<T>;
-    for (Count i = 0; i < n && step_values[1] != A(0); ++i) {
-      const double w = trained(master, weight, i);
-      const double g = static_cast<double>(step_values[2]) * static_cast<double>(gradient[i]) + s.weight_decay * w;
-      const double v = s.momentum * (velocity ? static_cast<double>(velocity[i]) : 0) + g;
-      if (velocity) velocity[i] = static_cast<A>(v);
+    for_each_trained(n, step_values, parameters, [&](const TrainedParameter<T>& p, Count i) {
+      const double w = trained(p, i), velocity = p.first ? static_cast<double>(p.first[i]) : 0;
+      const double g = static_cast<double>(step_values[2]) * static_cast<double>(p.gradient[i]) + p.group.weight_decay * w;
+      const double v = s.momentum * velocity + g;
+      if (p.first) p.first[i] = static_cast<A>(v);
       const double direction = s.nesterov ? g + s.momentum * v : v;
-      train(w - static_cast<double>(step_values[0]) * rate_factor * direction, master, weight, i);
-    }
+      train(w - static_cast<double>(step_values[0]) * p.group.rate_factor * direction, p, i);
+    });
   }
   template <class T>
-  static void adam(Queue&, Count n, const AdamSettings& s, bool decoupled, double rate_factor,
-                   const accumulator_t<T>* step_values, const T* gradient, accumulator_t<T>* first,
-                   accumulator_t<T>* second, accumulator_t<T>* master, T* weight) {
+  static void adam(Queue&, Count n, const AdamSettings& s, bool decoupled, const accumulator_t<T>* step_values,
+                   const TrainedParameter<T>* parameters) {
     using A = accumulator_t<T>;
-    const double rate = static_cast<double>(step_values[0]) * rate_factor;
-    for (Count i = 0; i < n && step_values[1] != A(0); ++i) {
-      const double w = trained(master, weight, i);
-      const double g = static_cast<double>(step_values[2]) * static_cast<double>(gradient[i]) + (decoupled ? 0 : s.weight_decay * w);
-      const double m = s.beta1 * static_cast<double>(first[i]) + (1 - s.beta1) * g;
-      const double v = s.beta2 * static_cast<double>(second[i]) + (1 - s.beta2) * g * g;
-      first[i] = static_cast<A>(m);
-      second[i] = static_cast<A>(v);
+    for_each_trained(n, step_values, parameters, [&](const TrainedParameter<T>& p, Count i) {
+      const double w = trained(p, i), rate = static_cast<double>(step_values[0]) * p.group.rate_factor;
+      const double decay = p.group.weight_decay * w;
+      const double g = static_cast<double>(step_values[2]) * static_cast<double>(p.gradient[i]) + (decoupled ? 0 : decay);
+      const double m = s.beta1 * static_cast<double>(p.first[i]) + (1 - s.beta1) * g;
+      const double v = s.beta2 * static_cast<double>(p.second[i]) + (1 - s.beta2) * g * g;
+      p.first[i] = static_cast<A>(m);
+      p.second[i] = static_cast<A>(v);
       const double update = m / static_cast<double>(step_values[3]) / (std::sqrt(v / static_cast<double>(step_values[4])) + s.epsilon);
-      train(w - (decoupled ? rate * s.weight_decay * w : 0) - rate * update, master, weight, i);
-    }
+      train(w - (decoupled ? rate * decay : 0) - rate * update, p, i);
+    });
   }
 
  private:
+  /// f(parameter, i) for every weight of a step that proceeds.
+  template <class T, class F>
+  static void for_each_trained(Count n, const accumulator_t<T>* step_values, const TrainedParameter<T>* parameters,
+                               const F& f) {
+    if (step_values[1] == accumulator_t<T>(0)) return;
+    for (const TrainedParameter<T>* p = parameters; p < parameters + n; ++p)
+      for (Count i = 0; i < p->count; ++i) f(*p, i);
+  }
   /// The weight that is trained: the master, unless the weight is not its rounded copy.
   template <class T>
-  static double trained(const accumulator_t<T>* master, const T* weight, Count i) {
-    const bool copy = master && static_cast<accumulator_t<T>>(static_cast<T>(master[i])) == static_cast<accumulator_t<T>>(weight[i]);
-    return copy ? static_cast<double>(master[i]) : static_cast<double>(weight[i]);
+  static double trained(const TrainedParameter<T>& p, Count i) {
+    const auto shown = static_cast<accumulator_t<T>>(p.weight[i]);
+    const bool copy = p.master && static_cast<accumulator_t<T>>(static_cast<T>(p.master[i])) == shown;
+    return static_cast<double>(copy ? p.master[i] : shown);
   }
   template <class T>
-  static void train(double w, accumulator_t<T>* master, T* weight, Count i) {
+  static void train(double w, const TrainedParameter<T>& p, Count i) {
     const auto value = static_cast<accumulator_t<T>>(w);
-    if (master) master[i] = value;
-    weight[i] = static_cast<T>(value);
+    if (p.master) p.master[i] = value;
+    p.weight[i] = static_cast<T>(value);
   }
 };
 

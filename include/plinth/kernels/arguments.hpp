@@ -4,6 +4,7 @@
 
 #include <cstdint>
 
+#include <plinth/tensor/element.hpp>
 #include <plinth/tensor/host_device.hpp>
 
 namespace plinth {
@@ -112,6 +113,31 @@ struct RotaryShape {
       y;                     ///< of the output
   bool interleaved = false;  ///< which channels are pairs, see above
   bool inverse = false;      ///< whether they turn back, as gradients do
+};
+
+/// `count` elements of T side by side: one item of a list that a kernel takes in one call.
+template <class T>
+struct DenseArray {
+  std::int64_t count = 0;   ///< elements
+  const T* data = nullptr;  ///< the first
+};
+
+/// What a group of parameters has of its own: its rate is rate_factor times the step's.
+struct ParameterGroup {
+  double rate_factor = 1,  ///< 0: the group stays as it is
+      weight_decay = 0;    ///< in place of that of the settings
+};
+
+/// One parameter of an optimiser's step: its group, and where its numbers lie, `count` of each.
+template <class T>
+struct TrainedParameter {
+  std::int64_t count = 0;            ///< elements
+  ParameterGroup group = {};         ///< whose rate factor and decay it has
+  const T* gradient = nullptr;       ///< read
+  accumulator_t<T>*first = nullptr,  ///< Adam's first moment; the velocity of descent, null without momentum
+      *second = nullptr,             ///< Adam's second moment
+          *master = nullptr;         ///< what weights of 16 bits are the rounded copies of; else null
+  T* weight = nullptr;               ///< what the model computes with
 };
 
 /// Constants of stochastic gradient descent; what changes from step to step is read from device memory.

@@ -2,7 +2,9 @@
 // What a backend must offer: kernels<D>, and the concepts that name a missing or ill-fitting member.
 //
 // A: accumulator_t<T>. All data is dense and row-major unless strides are given; x is read, y is written; pointers of
-// one call do not overlap unless the comment says so. Rules for implementers: kernels/README.md.
+// one call do not overlap unless the comment says so. A list (DenseArray, TrainedParameter) lies in the program's memory
+// and may be freed when the call returns; what its items point to lies in the device's. Rules for implementers:
+// kernels/README.md.
 #pragma once
 
 #include <concepts>
@@ -88,9 +90,11 @@ concept ReduceSum = requires(queue<D>& q, Count outer, Count n, Count inner, con
   K::reduce_sum(q, outer, n, inner, x, y);
 };
 
-/// *sum += the sum of x^2
+/// *sum += the sum of x^2 over all x of n arrays
 template <class K, class D, class T>
-concept SquaredNorm = requires(queue<D>& q, Count n, const T* x, accumulator_t<T>* sum) { K::squared_norm(q, n, x, sum); };
+concept SquaredNorm = requires(queue<D>& q, Count n, const DenseArray<T>* arrays, accumulator_t<T>* sum) {
+  K::squared_norm(q, n, arrays, sum);
+};
 
 /// C = A B, or C += A B
 template <class K, class D, class T>
@@ -161,21 +165,20 @@ template <class K, class D, class T>
 concept Rotate = requires(queue<D>& q, const RotaryShape& shape, const T* x, const std::int32_t* positions,
                           const accumulator_t<T>* table, T* y) { K::rotate(q, shape, x, positions, table, y); };
 
-/// One update of weight by g = step_values[2] gradient; nothing changes where step_values[1] is 0.
-/// sgd, with step_values {learning rate, proceed, gradient factor} and velocity null without momentum:
+/// One update of n parameters by g = step_values[2] gradient; nothing changes where step_values[1] is 0.
+/// sgd, with step_values {learning rate, proceed, gradient factor} and velocity v = first:
 ///   g += decay w;  v = momentum v + g;  w -= rate (nesterov ? g + momentum v : v)
-/// adam, with moments first (m) and second (v) and step_values {..., 1 - beta1^t, 1 - beta2^t} behind these:
+/// adam, with moments m = first and v = second and step_values {..., 1 - beta1^t, 1 - beta2^t} behind these:
 ///   decoupled: w -= rate decay w, else g += decay w;  m = beta1 m + (1 - beta1) g;  v = beta2 v + (1 - beta2) g^2;
 ///   w -= rate (m / (1 - beta1^t)) / (sqrt(v / (1 - beta2^t)) + epsilon)
-/// where rate = rate_factor step_values[0]. Where T is narrower than A, w is master[i], and weight its rounded copy; where
-/// it is not, somebody else wrote the weight, which then is w. Where T is A, master is null.
+/// where decay and rate = rate_factor step_values[0] are those of the parameter's group. Where T is narrower than A, w
+/// is master[i], and weight its rounded copy; where it is not, somebody else wrote the weight, which then is w.
 template <class K, class D, class T>
-concept Optimizer =
-    requires(queue<D>& q, Count n, const SgdSettings& sgd, const AdamSettings& adam, double rate_factor,
-             const accumulator_t<T>* step_values, const T* gradient, accumulator_t<T>* state, T* weight) {
-      K::sgd(q, n, sgd, rate_factor, step_values, gradient, state, state, weight);
-      K::adam(q, n, adam, true, rate_factor, step_values, gradient, state, state, state, weight);
-    };
+concept Optimizer = requires(queue<D>& q, Count n, const SgdSettings& sgd, const AdamSettings& adam,
+                             const accumulator_t<T>* step_values, const TrainedParameter<T>* parameters) {
+  K::sgd(q, n, sgd, step_values, parameters);
+  K::adam(q, n, adam, true, step_values, parameters);
+};
 
 }  // namespace contract
 

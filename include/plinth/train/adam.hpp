@@ -30,13 +30,8 @@ class Adam : public detail::Optimizer<T, D, 2> {
   void step(double learning_rate, const StepControl<accumulator_t<T>, D>& control = {}) {
     const auto time = static_cast<double>(this->steps() + 1);
     this->take_step(learning_rate, control, {1 - std::pow(settings_.beta1, time), 1 - std::pow(settings_.beta2, time)},
-                    [this](auto& slot, const auto& g, const auto* step_values) {
-                      AdamSettings settings = settings_;
-                      settings.weight_decay = slot.group.weight_decay;
-                      kernels<D>::adam(queue<D>::current(), g.count(), settings, decoupled_, slot.group.rate_factor,
-                                       step_values, g.data(), slot.state[0].mutable_data(),
-                                       slot.state[1].mutable_data(), slot.master.mutable_data(),
-                                       slot.weight.mutable_data());
+                    [this](std::int64_t n, const auto* step_values, const auto* parameters) {
+                      kernels<D>::adam(queue<D>::current(), n, settings_, decoupled_, step_values, parameters);
                     });
   }
 

@@ -3,11 +3,13 @@
 #pragma once
 
 #include <cmath>
+#include <cstdint>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include <plinth/autograd/module.hpp>
+#include <plinth/kernels/arguments.hpp>
 #include <plinth/ops/create.hpp>
 
 namespace plinth {
@@ -47,7 +49,9 @@ template <class T, class D>
 Tensor<accumulator_t<T>, D> norm_of(const std::vector<Tensor<T, D>>& all) {
   auto& q = queue<D>::current();
   auto norm = zeros<accumulator_t<T>, D>(Shape());
-  for (const auto& g : all) kernels<D>::squared_norm(q, g.count(), g.data(), norm.mutable_data());
+  std::vector<DenseArray<T>> arrays;
+  for (const auto& g : all) arrays.push_back({g.count(), g.data()});
+  kernels<D>::squared_norm(q, static_cast<std::int64_t>(arrays.size()), arrays.data(), norm.mutable_data());
   kernels<D>::pointwise(q, 1, Root{}, norm.data(), norm.mutable_data());
   return norm;
 }

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include <plinth/autograd/module.hpp>
+#include <plinth/kernels/arguments.hpp>
 #include <plinth/ops/cast.hpp>
 
 namespace plinth {
@@ -21,12 +22,6 @@ template <class A, class D>
 struct StepControl {
   Tensor<A, D> proceed = {};          ///< (), 0: the step is counted and changes nothing; undefined: 1
   Tensor<A, D> gradient_factor = {};  ///< (), what all gradients are multiplied by; undefined: 1
-};
-
-/// What a group of parameters has of its own: its rate is rate_factor times the step's.
-struct ParameterGroup {
-  double rate_factor = 1,  ///< 0: the group stays as it is
-      weight_decay = 0;    ///< in place of that of the settings
 };
 
 namespace detail {
@@ -109,7 +104,7 @@ class Optimizer {
   }
 
   /// Counts a step, sends its numbers to the device, those of the optimiser's own behind the others, and calls
-  /// update(slot, gradient, step values) for each parameter with a gradient.
+  /// update(n, step values, parameters) with the n parameters that have a gradient.
   template <class Update>
   void take_step(double rate, const StepControl<element, D>& control, const std::array<double, 2>& own,
                  const Update& update) {
@@ -122,10 +117,18 @@ class Optimizer {
     for (int i = 0; i < 2; ++i)
       if (given[i]->defined())
         kernels<D>::copy(queue<D>::current(), {1}, {1}, given[i]->data(), {1}, step_values_.mutable_data() + 1 + i);
+    std::vector<TrainedParameter<T>> parameters;
     for (Slot& slot : slots_) {
       const auto g = gradient(slot.weight);
-      if (g.defined()) update(slot, g, step_values_.data());
+      if (!g.defined()) continue;
+      TrainedParameter<T> parameter{g.count(), slot.group, g.data()};
+      parameter.first = slot.state[0].mutable_data();
+      if constexpr (N > 1) parameter.second = slot.state[1].mutable_data();
+      parameter.master = slot.master.mutable_data();
+      parameter.weight = slot.weight.mutable_data();
+      parameters.push_back(parameter);
     }
+    update(static_cast<std::int64_t>(parameters.size()), step_values_.data(), parameters.data());
     ++steps_;
   }
 

@@ -32,12 +32,10 @@ class Sgd : public detail::Optimizer<T, D, 1> {
   /// One update from the gathered gradients; parameters without one stay as they are. Throws ArgumentError for a
   /// learning rate that is negative or not finite.
   void step(double learning_rate, const StepControl<accumulator_t<T>, D>& control = {}) {
-    this->take_step(learning_rate, control, {}, [this](auto& slot, const auto& g, const auto* step_values) {
-      SgdSettings settings = settings_;
-      settings.weight_decay = slot.group.weight_decay;
-      kernels<D>::sgd(queue<D>::current(), g.count(), settings, slot.group.rate_factor, step_values, g.data(),
-                      slot.state[0].mutable_data(), slot.master.mutable_data(), slot.weight.mutable_data());
-    });
+    this->take_step(learning_rate, control, {},
+                    [this](std::int64_t n, const auto* step_values, const auto* parameters) {
+                      kernels<D>::sgd(queue<D>::current(), n, settings_, step_values, parameters);
+                    });
   }
 
   /// Each setting's name and value; nesterov is 0 or 1.

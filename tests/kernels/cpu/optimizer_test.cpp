@@ -7,31 +7,36 @@
 
 #include "catch.hpp"
 #include "kernels/numbers.hpp"
+#include "kernels/pieces.hpp"
 #include "kernels/plain_backend.hpp"
 
 using namespace plinth;
 
 namespace {
 
-constexpr AdamSettings adam = {.beta1 = 0.9, .beta2 = 0.95, .epsilon = 1e-8, .weight_decay = 0.1};
+constexpr AdamSettings adam = {.beta1 = 0.9, .beta2 = 0.95, .epsilon = 1e-8};
 
-/// Weights and moments after three steps, one after the other: of Adam or AdamW, and then of three kinds of descent.
+/// The n weights and their moments after three steps, one after the other: of Adam or AdamW, and then of three kinds of
+/// descent; as one parameter or as a list of so many.
 template <class D, class T>
-std::vector<T> stepped(std::int64_t n, bool decoupled = true, std::size_t offset = 0, T proceed = 1) {
+std::vector<T> stepped(std::int64_t n, bool decoupled = true, std::size_t offset = 0, T proceed = 1,
+                       std::int64_t list = 1) {
   using Placed = numbers::Placed<T>;
-  T* const no_master = nullptr;
   Placed weight(numbers::normal<T>(n, 1), offset), first(std::vector<T>(static_cast<std::size_t>(n)), 2 * offset),
       second(first.values(), 3 * offset), velocity(first.values(), offset);
   auto& q = queue<D>::current();
   for (int step = 1; step <= 3; ++step) {
     Placed gradient(numbers::normal<T>(n, static_cast<std::uint32_t>(10 + step), 0.01), offset);
-    const T values[5] = {T(1e-2), proceed, T(0.75), T(1 - std::pow(adam.beta1, step)), T(1 - std::pow(adam.beta2, step))};
-    kernels<D>::adam(q, n, adam, decoupled, 0.5, values, gradient.data(), first.data(), second.data(), no_master,
-                     weight.data());
+    const T values[5] = {T(1e-2), proceed, T(0.75), T(1 - std::pow(adam.beta1, step)),
+                         T(1 - std::pow(adam.beta2, step))};
+    TrainedParameter<T> all{n, {0.5, 0.1}, gradient.data(), first.data(), second.data(), nullptr, weight.data()};
+    kernels<D>::adam(q, list, adam, decoupled, values, pieces(all, list).data());
+    all.group.rate_factor = 2;
+    all.first = velocity.data();
     for (const bool nesterov : {false, true})
-      kernels<D>::sgd(q, n, {.momentum = 0.9, .weight_decay = 0.1, .nesterov = nesterov}, 2, values, gradient.data(),
-                      velocity.data(), no_master, weight.data());
-    kernels<D>::sgd(q, n, {.weight_decay = 0.2}, 1, values, gradient.data(), no_master, no_master, weight.data());
+      kernels<D>::sgd(q, list, {.momentum = 0.9, .nesterov = nesterov}, values, pieces(all, list).data());
+    all.first = nullptr;
+    kernels<D>::sgd(q, list, {}, values, pieces(all, list).data());
   }
   auto all = weight.values();
   for (const auto& more : {first.values(), second.values(), velocity.values()})
@@ -50,6 +55,14 @@ TEST_CASE("optimisers over any number of weights") {
     }
 }
 
+TEST_CASE("optimisers over any number of parameters") {
+  for (const std::int64_t list : {0, 2, 3, 200}) {
+    INFO(list << " parameters");
+    CHECK(numbers::distance(stepped<Cpu, float>(40011, true, 0, 1, list),
+                            stepped<Plain, float>(40011, true, 0, 1, list)) < 1e-6);
+  }
+}
+
 namespace {
 
 /// Masters, weights and moments of 16 bits after three steps; every tenth weight is written anew before the last.
@@ -63,10 +76,11 @@ std::vector<double> stepped_beside_masters(std::int64_t n) {
                              static_cast<float>(1 - std::pow(adam.beta2, step))};
     if (step == 3)
       for (std::size_t i = 0; i < weight.size(); i += 10) weight[i] = T(0.125f);
-    kernels<D>::adam(q, n, adam, true, 1, values, gradient.data(), first.data(), second.data(), master.data(),
-                     weight.data());
-    kernels<D>::sgd(q, n, {.momentum = 0.9, .weight_decay = 0.1}, 2, values, gradient.data(), velocity.data(),
-                    master.data(), weight.data());
+    TrainedParameter<T> all{n, {1, 0.1}, gradient.data(), first.data(), second.data(), master.data(), weight.data()};
+    kernels<D>::adam(q, 1, adam, true, values, &all);
+    all.group.rate_factor = 2;
+    all.first = velocity.data();
+    kernels<D>::sgd(q, 1, {.momentum = 0.9}, values, &all);
   }
   std::vector<double> all(weight.begin(), weight.end());
   for (std::size_t i = 0; i < weight.size(); ++i) CHECK(weight[i].bits == T(master[i]).bits);
@@ -78,7 +92,8 @@ std::vector<double> stepped_beside_masters(std::int64_t n) {
 
 TEST_CASE("weights of 16 bits are trained beside masters") {
   for (const std::int64_t n : {1, 17, 8193}) {
-    CHECK(numbers::distance(stepped_beside_masters<Cpu, bfloat16>(n), stepped_beside_masters<Plain, bfloat16>(n)) < 1e-4);
+    CHECK(numbers::distance(stepped_beside_masters<Cpu, bfloat16>(n), stepped_beside_masters<Plain, bfloat16>(n)) <
+          1e-4);
     CHECK(numbers::distance(stepped_beside_masters<Cpu, half>(n), stepped_beside_masters<Plain, half>(n)) < 1e-4);
   }
 }
@@ -93,19 +108,19 @@ TEST_CASE("a step that must not proceed changes nothing") {
 TEST_CASE("a zero gradient at the first step moves nothing but by decay") {
   std::vector<float> weight = {2}, gradient = {0}, first = {0}, second = {0};
   const float values[5] = {0.5f, 1, 1, 0.1f, 0.05f};
-  kernels<Cpu>::adam(queue<Cpu>::current(), 1, adam, true, 1, values, gradient.data(), first.data(), second.data(),
-                     static_cast<float*>(nullptr), weight.data());
+  const TrainedParameter<float> one{1, {1, 0.1}, gradient.data(), first.data(), second.data(), nullptr, weight.data()};
+  kernels<Cpu>::adam(queue<Cpu>::current(), 1, adam, true, values, &one);
   CHECK(weight[0] == 2 * (1 - 0.5f * 0.1f));
 }
 
 TEST_CASE("tiny and huge gradients move a weight as they should") {
   for (const float size : {1e-30f, 1e-23f, 1e-21f, 1e-19f, 1e-12f, 1e-8f, 1.0f, 1e12f, 1e18f}) {
     const float values[5] = {1e-2f, 1, 1, 0.1f, 0.05f};
-    float moved[2], moments[4] = {}, *const no_master = nullptr;
-    for (float& weight : moved) weight = 0;
-    kernels<Cpu>::adam(queue<Cpu>::current(), 1, adam, true, 1, values, &size, moments, moments + 1, no_master, moved);
-    kernels<Plain>::adam(queue<Plain>::current(), 1, adam, true, 1, values, &size, moments + 2, moments + 3, no_master,
-                         moved + 1);
+    float moved[2] = {}, moments[4] = {};
+    const TrainedParameter<float> of_cpu{1, {}, &size, moments, moments + 1, nullptr, moved},
+        of_plain{1, {}, &size, moments + 2, moments + 3, nullptr, moved + 1};
+    kernels<Cpu>::adam(queue<Cpu>::current(), 1, adam, true, values, &of_cpu);
+    kernels<Plain>::adam(queue<Plain>::current(), 1, adam, true, values, &of_plain);
     INFO("gradient " << size);
     CHECK(moved[0] == Approx(moved[1]).epsilon(1e-5).margin(1e-20));
   }
@@ -113,5 +128,5 @@ TEST_CASE("tiny and huge gradients move a weight as they should") {
 
 TEST_CASE("bits of the optimisers depend on values alone") {
   CHECK(numbers::bits_depend_on_values_alone(
-      [](std::size_t offset) { return stepped<Cpu, float>(20011, true, offset); }));
+      [](std::size_t offset) { return stepped<Cpu, float>(20011, true, offset, 1, 7); }));
 }

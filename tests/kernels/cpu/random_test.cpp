@@ -152,7 +152,8 @@ TEMPLATE_TEST_CASE("random sums", "", float, bfloat16) {
     auto sum = changed<accumulator_t<T>>(random, 1);
     on_both([&]<class D>(D d) {
       kernels<D>::reduce_sum(queue<D>::current(), outer, n, inner, x.at(d), y.at(d));
-      kernels<D>::squared_norm(queue<D>::current(), outer * n * inner, x.at(d), sum.at(d));
+      const DenseArray<std::remove_pointer_t<decltype(x.at(d))>> all{outer * n * inner, x.at(d)};
+      kernels<D>::squared_norm(queue<D>::current(), 1, &all, sum.at(d));
     });
     INFO(outer << " x " << n << " x " << inner);
     CHECK(y.wrong("reduce_sum", 2 * std::sqrt(static_cast<double>(n))) + sum.wrong("squared_norm", 2) == "");
@@ -186,10 +187,9 @@ TEMPLATE_TEST_CASE("random steps of optimisers", "", float, bfloat16) {
   for (int k = 0; k < shapes; ++k) {
     const Count n = random.elements();
     const bool decoupled = random.one_in(2), momentum = random.one_in(2), adam = random.one_in(2);
-    const SgdSettings sgd{.momentum = momentum ? 0.9 : 0,
-                          .weight_decay = 0.1 * static_cast<double>(random.below(2)),
-                          .nesterov = momentum && random.one_in(2)};
-    const AdamSettings settings{.beta1 = 0.45 * static_cast<double>(random.below(3)), .weight_decay = sgd.weight_decay};
+    const ParameterGroup group{.rate_factor = 0.5, .weight_decay = 0.1 * static_cast<double>(random.below(2))};
+    const SgdSettings sgd{.momentum = momentum ? 0.9 : 0, .nesterov = momentum && random.one_in(2)};
+    const AdamSettings settings{.beta1 = 0.45 * static_cast<double>(random.below(3))};
     auto gradient = read<T>(random, n), weight = changed<T>(random, n);
     auto first = changed<A>(random, n), second = changed<A>(random, n), master = changed<A>(random, n);
     for (Count i = 0; i < n; ++i) second.set(i, std::abs(second.exact(i)));
@@ -200,17 +200,16 @@ TEMPLATE_TEST_CASE("random steps of optimisers", "", float, bfloat16) {
     values.adopt();
     on_both([&]<class D>(D d) {
       const bool with_master = has_master && std::same_as<D, Cpu>;
-      auto* const masters = with_master ? master.at(d) : nullptr;
+      const TrainedParameter<std::remove_pointer_t<decltype(weight.at(d))>> all{
+          n, group, gradient.at(d), adam || momentum ? first.at(d) : nullptr, second.at(d), with_master ? master.at(d) : nullptr, weight.at(d)};
       auto& q = queue<D>::current();
       if (adam)
-        kernels<D>::adam(q, n, settings, decoupled, 0.5, values.at(d), gradient.at(d), first.at(d), second.at(d),
-                         masters, weight.at(d));
+        kernels<D>::adam(q, 1, settings, decoupled, values.at(d), &all);
       else
-        kernels<D>::sgd(q, n, sgd, 0.5, values.at(d), gradient.at(d), momentum ? first.at(d) : nullptr, masters,
-                        weight.at(d));
+        kernels<D>::sgd(q, 1, sgd, values.at(d), &all);
     });
     INFO(n << " elements, " << (adam ? "adam" : "sgd") << ", decoupled " << decoupled << ", nesterov " << sgd.nesterov
-           << ", momentum " << sgd.momentum << ", beta1 " << settings.beta1 << ", decay " << sgd.weight_decay
+           << ", momentum " << sgd.momentum << ", beta1 " << settings.beta1 << ", decay " << group.weight_decay
            << ", proceed " << values.exact(1));
     // Adam's step is a moment over the root of another: what the first is off counts by so much.
     const auto size = [&](Count i) { return 2 + (adam ? 0.05 / (std::sqrt(second.exact(i) / 0.01) + 1e-8) : 0); };

@@ -6,6 +6,7 @@
 
 #include "catch.hpp"
 #include "kernels/numbers.hpp"
+#include "kernels/pieces.hpp"
 #include "kernels/plain_backend.hpp"
 
 using namespace plinth;
@@ -27,10 +28,11 @@ std::vector<T> sums(const Sizes& s) {
   return y;
 }
 
-double squared_norm(std::int64_t n) {
+/// What squared_norm makes of 1 and n numbers, as a list of so many arrays.
+double squared_norm(std::int64_t n, std::int64_t list) {
   const auto x = numbers::normal<float>(n, 2);
   float sum = 1;
-  kernels<Cpu>::squared_norm(queue<Cpu>::current(), n, x.data(), &sum);
+  kernels<Cpu>::squared_norm(queue<Cpu>::current(), list, pieces(DenseArray<float>{n, x.data()}, list).data(), &sum);
   return static_cast<double>(sum);
 }
 
@@ -49,8 +51,9 @@ TEST_CASE("squared_norm adds to what is there") {
   for (const std::int64_t n : {0, 1, 16, 33, 8192, 8193, 50001}) {
     double expected = 1;
     for (const float x : numbers::normal<float>(n, 2)) expected += static_cast<double>(x) * static_cast<double>(x);
-    CHECK(squared_norm(n) == Approx(expected).epsilon(1e-6));
+    for (const std::int64_t list : {1, 2, 100}) CHECK(squared_norm(n, list) == Approx(expected).epsilon(1e-6));
   }
+  CHECK(squared_norm(9, 0) == 1);
 }
 
 TEST_CASE("long sums keep the precision of float") {
@@ -60,8 +63,9 @@ TEST_CASE("long sums keep the precision of float") {
   // Ones added one after the other end at 2^24.
   constexpr std::int64_t n = (1 << 24) + (1 << 22);
   const std::vector<float> ones(static_cast<std::size_t>(n), 1.0f);
+  const DenseArray<float> all{n, ones.data()};
   float norm = 0;
-  kernels<Cpu>::squared_norm(queue<Cpu>::current(), n, ones.data(), &norm);
+  kernels<Cpu>::squared_norm(queue<Cpu>::current(), 1, &all, &norm);
   CHECK(norm == static_cast<float>(n));
 }
 
@@ -72,7 +76,8 @@ TEST_CASE("bits of sums depend on values alone") {
       numbers::Placed<float> y(std::vector<float>(static_cast<std::size_t>(s.outer * s.inner + 1)), 3 * offset);
       auto& q = queue<Cpu>::current();
       kernels<Cpu>::reduce_sum(q, s.outer, s.n, s.inner, x.data(), y.data());
-      kernels<Cpu>::squared_norm(q, s.outer * s.n * s.inner, x.data(), y.data() + s.outer * s.inner);
+      const DenseArray<float> all{s.outer * s.n * s.inner, x.data()};
+      kernels<Cpu>::squared_norm(q, 7, pieces(all, 7).data(), y.data() + s.outer * s.inner);
       return y.values();
     }));
 }

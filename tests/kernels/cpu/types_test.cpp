@@ -82,7 +82,8 @@ TEMPLATE_TEST_CASE("elements in every type", "", float, double, bfloat16, half) 
     });
     run("squared_norm", [&]<class D>(D) {
       std::vector<A> sum = {A(1)};
-      kernels<D>::squared_norm(queue<D>::current(), n, x.data(), sum.data());
+      const DenseArray<T> all{n, x.data()};
+      kernels<D>::squared_norm(queue<D>::current(), 1, &all, sum.data());
       return sum;
     });
     run("adam and sgd", [&]<class D>(D) {
@@ -90,12 +91,12 @@ TEMPLATE_TEST_CASE("elements in every type", "", float, double, bfloat16, half) 
       const auto gradient = numbers::normal<T>(n, 3);
       auto first = numbers::normal<A>(n, 4), second = nothing<A>(n);
       std::vector<A> masters(weight.begin(), weight.end());
-      A* const master = std::same_as<T, A> ? nullptr : masters.data();
+      const TrainedParameter<T> all{n, {1, 0.1}, gradient.data(), first.data(), second.data(),
+                                    std::same_as<T, A> ? nullptr : masters.data(), weight.data()};
       const A values[5] = {A(1e-2), A(1), A(0.75), A(0.19), A(0.1)};
       auto& q = queue<D>::current();
-      kernels<D>::adam(q, n, {.weight_decay = 0.1}, true, 1, values, gradient.data(), first.data(), second.data(), master,
-                       weight.data());
-      kernels<D>::sgd(q, n, {.momentum = 0.9}, 1, values, gradient.data(), first.data(), master, weight.data());
+      kernels<D>::adam(q, 1, {}, true, values, &all);
+      kernels<D>::sgd(q, 1, {.momentum = 0.9}, values, &all);
       return weight;
     });
   }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <vector>
 
 #include <plinth/kernels/cpu/lanes.hpp>
 #include <plinth/tensor/element.hpp>
@@ -15,12 +16,29 @@ namespace plinth::cpu {
 /// Elements per block of a parallel loop: enough to be worth a thread's while.
 inline constexpr std::int64_t elementwise_block = 8192;
 
+/// How many blocks [0, n) has.
+constexpr std::int64_t blocks_of(std::int64_t n) { return (n + elementwise_block - 1) / elementwise_block; }
+
 /// body(begin, end) over blocks of [0, n).
 template <class F>
 void over_blocks(queue<Cpu>& queue, std::int64_t n, const F& body) {
-  queue.parallel((n + elementwise_block - 1) / elementwise_block, [&](std::int64_t block) {
+  queue.parallel(blocks_of(n), [&](std::int64_t block) {
     const std::int64_t begin = block * elementwise_block;
     body(begin, std::min(begin + elementwise_block, n));
+  });
+}
+
+/// body(k, begin, end, block) over the blocks of [0, items[k].count) of all n items, in one parallel loop; `block`
+/// counts those of all items.
+template <class Item, class F>
+void over_blocks_of_all(queue<Cpu>& queue, std::int64_t n, const Item* items, const F& body) {
+  std::vector<std::int64_t> ends;  // of each item's blocks
+  for (std::int64_t k = 0; k < n; ++k) ends.push_back((k > 0 ? ends.back() : 0) + blocks_of(items[k].count));
+  queue.parallel(n > 0 ? ends.back() : 0, [&](std::int64_t block) {
+    const auto end = std::upper_bound(ends.begin(), ends.end(), block);  // of the item that the block belongs to
+    const std::int64_t k = end - ends.begin(), count = items[k].count;
+    const std::int64_t begin = (blocks_of(count) - (*end - block)) * elementwise_block;
+    body(k, begin, std::min(begin + elementwise_block, count), block);
   });
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// One update of an optimiser in a single pass over weight, gradient and state.
+// One update of an optimiser: a single pass over weights, gradients and state of all parameters.
 #pragma once
 
 #include <cstdint>
@@ -12,27 +12,25 @@ namespace plinth::cpu {
 
 struct CpuOptimizer {
   template <class T>
-  static void sgd(queue<Cpu>& queue, std::int64_t n, const SgdSettings& settings, double rate_factor,
-                  const accumulator_t<T>* step_values, const T* gradient, accumulator_t<T>* velocity,
-                  accumulator_t<T>* master, T* weight) {
-    if (step_values[1] != accumulator_t<T>(0))
-      run(queue, n, detail::SgdUpdate<T>(settings, rate_factor, step_values, gradient, velocity, master, weight));
+  static void sgd(queue<Cpu>& queue, std::int64_t n, const SgdSettings& settings, const accumulator_t<T>* step_values,
+                  const TrainedParameter<T>* parameters) {
+    update<detail::SgdUpdate<T>>(queue, n, step_values, parameters, settings);
   }
 
   template <class T>
-  static void adam(queue<Cpu>& queue, std::int64_t n, const AdamSettings& settings, bool decoupled, double rate_factor,
-                   const accumulator_t<T>* step_values, const T* gradient, accumulator_t<T>* first,
-                   accumulator_t<T>* second, accumulator_t<T>* master, T* weight) {
-    if (step_values[1] != accumulator_t<T>(0))
-      run(queue, n,
-          detail::AdamUpdate<T>(settings, decoupled, rate_factor, step_values, gradient, first, second, master,
-                                weight));
+  static void adam(queue<Cpu>& queue, std::int64_t n, const AdamSettings& settings, bool decoupled,
+                   const accumulator_t<T>* step_values, const TrainedParameter<T>* parameters) {
+    update<detail::AdamUpdate<T>>(queue, n, step_values, parameters, settings, decoupled);
   }
 
  private:
-  template <class Update>
-  static void run(queue<Cpu>& queue, std::int64_t n, const Update& update) {
-    over_blocks(queue, n, [=](std::int64_t begin, std::int64_t end) { independently(begin, end, update); });
+  template <class Update, class T, class... Settings>
+  static void update(queue<Cpu>& queue, std::int64_t n, const accumulator_t<T>* step_values,
+                     const TrainedParameter<T>* parameters, const Settings&... settings) {
+    if (step_values[1] == accumulator_t<T>(0)) return;
+    over_blocks_of_all(queue, n, parameters, [=](std::int64_t k, std::int64_t begin, std::int64_t end, std::int64_t) {
+      independently(begin, end, Update(parameters[k], step_values, settings...));
+    });
   }
 };
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdint>
 
+#include <plinth/kernels/arguments.hpp>
 #include <plinth/kernels/cpu/elementwise.hpp>
 #include <plinth/kernels/cpu/lanes.hpp>
 
@@ -43,19 +44,25 @@ struct CpuReduction {
   }
 
   template <class T>
-  static void squared_norm(queue<Cpu>& queue, std::int64_t n, const T* x, accumulator_t<T>* sum) {
+  static void squared_norm(queue<Cpu>& queue, std::int64_t n, const DenseArray<T>* arrays, accumulator_t<T>* sum) {
     using A = accumulator_t<T>;
-    const std::int64_t blocks = (n + elementwise_block - 1) / elementwise_block;
+    std::int64_t blocks = 0;
+    for (std::int64_t k = 0; k < n; ++k) blocks += blocks_of(arrays[k].count);
     auto* partial = static_cast<A*>(queue.scratch(static_cast<std::size_t>(blocks) * sizeof(A)));
-    over_blocks(queue, n, [=](std::int64_t begin, std::int64_t end) {
-      partial[begin / elementwise_block] = lane_sum<A>(end - begin, [=](std::int64_t i) {
-        const A value = static_cast<A>(x[begin + i]);
-        return value * value;
-      });
-    });
-    double total = 0;
-    for (std::int64_t i = 0; i < blocks; ++i) total += static_cast<double>(partial[i]);
-    *sum += static_cast<A>(total);
+    over_blocks_of_all(queue, n, arrays,
+                       [=](std::int64_t k, std::int64_t begin, std::int64_t end, std::int64_t block) {
+                         const T* x = arrays[k].data + begin;
+                         partial[block] = lane_sum<A>(end - begin, [=](std::int64_t i) {
+                           const A value = static_cast<A>(x[i]);
+                           return value * value;
+                         });
+                       });
+    for (std::int64_t k = 0; k < n; ++k) {
+      double total = 0;
+      for (const A* end = partial + blocks_of(arrays[k].count); partial != end; ++partial)
+        total += static_cast<double>(*partial);
+      *sum += static_cast<A>(total);
+    }
   }
 };
 

@@ -1,45 +1,86 @@
 // SPDX-License-Identifier: MIT
-// One update of an optimiser in a single pass over weight, gradient and state; the step's values stay on the device.
+// One update of an optimiser: a single pass over weights, gradients and state of all parameters; the step's values stay
+// on the device.
 #pragma once
 
 #include <cstdint>
+#include <type_traits>
 
 #include <plinth/kernels/arguments.hpp>
 #include <plinth/kernels/cuda/elementwise.cuh>
+#include <plinth/kernels/cuda/list.cuh>
 #include <plinth/kernels/optimizer_update.hpp>
 
 namespace plinth::cuda {
 
-/// Update(settings..., step_values, operands...)(i) for i in [0, n), unless the step's values say that there is none.
-template <class Update, class A, class... Arguments>
-__global__ void update_elements(std::int64_t n, const A* step_values, Arguments... arguments) {
+/// Updates elements i to i + Width - 1 in registers.
+template <int Width, class Update, class T>
+__device__ void update_pack(const Update& update, const TrainedParameter<T>& in_memory, std::int64_t i) {
+  using A = accumulator_t<T>;
+  constexpr bool has_master = !std::is_same_v<T, A>;
+  const auto at = [i]<class X>(X* x) -> Pack<X, Width>& { return *reinterpret_cast<Pack<X, Width>*>(x + i); };
+  auto gradient = *reinterpret_cast<const Pack<T, Width>*>(in_memory.gradient + i);
+  auto weight = at(in_memory.weight);
+  Pack<A, Width> first = {}, second = {}, master = {};
+  if (in_memory.first) first = at(in_memory.first);
+  if (in_memory.second) second = at(in_memory.second);
+  if constexpr (has_master) master = at(in_memory.master);
+
+  Update in_registers = update;
+  in_registers.parameter.gradient = gradient.values;
+  in_registers.parameter.first = first.values;
+  in_registers.parameter.second = second.values;
+  in_registers.parameter.master = master.values;
+  in_registers.parameter.weight = weight.values;
+  for_constants<Width>([&](auto k) { in_registers(k); });
+
+  at(in_memory.weight) = weight;
+  if (in_memory.first) at(in_memory.first) = first;
+  if (in_memory.second) at(in_memory.second) = second;
+  if constexpr (has_master) at(in_memory.master) = master;
+}
+
+/// Update(parameter, step_values, settings...)(i) for all i of a piece, unless the step's values say that there is
+/// none; 16 bytes of state at a time where all that the parameter points to is aligned to packs.
+template <class Update, class T, class... Settings>
+__global__ void __launch_bounds__(map_threads)
+    update_parameters(const __grid_constant__ ListPart<TrainedParameter<T>> part, const accumulator_t<T>* step_values,
+                      Settings... settings) {
+  using A = accumulator_t<T>;
+  constexpr int width = 16 / sizeof(A);
   if (step_values[1] == A(0)) return;
-  const Update update(arguments...);
-  const std::int64_t step = std::int64_t{gridDim.x} * blockDim.x;
-  for (std::int64_t i = std::int64_t{blockIdx.x} * blockDim.x + threadIdx.x; i < n; i += step) update(i);
+  const auto own = part.piece();
+  const TrainedParameter<T> parameter = own.item;
+  const Update update(parameter, step_values, settings...);
+  const auto aligned = [](const auto* p) { return reinterpret_cast<std::uintptr_t>(p) % (sizeof(*p) * width) == 0; };
+  const bool packed = aligned(parameter.gradient) && aligned(parameter.first) && aligned(parameter.second) &&
+                      aligned(parameter.master) && aligned(parameter.weight);
+  const std::int64_t rest = packed ? own.end - (own.end - own.begin) % width : own.begin;
+  for (std::int64_t i = own.begin + threadIdx.x * width; i < rest; i += map_threads * width)
+    update_pack<width>(update, parameter, i);
+  for (std::int64_t i = rest + threadIdx.x; i < own.end; i += map_threads) update(i);
 }
 
 struct CudaOptimizer {
   template <class T>
-  static void sgd(queue<Cuda>& queue, std::int64_t n, const SgdSettings& settings, double rate_factor,
-                  const accumulator_t<T>* step_values, const T* gradient, accumulator_t<T>* velocity,
-                  accumulator_t<T>* master, T* weight) {
-    run<detail::SgdUpdate<T>>(queue, n, step_values, settings, rate_factor, step_values, gradient, velocity, master, weight);
+  static void sgd(queue<Cuda>& queue, std::int64_t n, const SgdSettings& settings, const accumulator_t<T>* step_values,
+                  const TrainedParameter<T>* parameters) {
+    update<detail::SgdUpdate<T>>(queue, n, step_values, parameters, settings);
   }
 
   template <class T>
-  static void adam(queue<Cuda>& queue, std::int64_t n, const AdamSettings& settings, bool decoupled, double rate_factor,
-                   const accumulator_t<T>* step_values, const T* gradient, accumulator_t<T>* first,
-                   accumulator_t<T>* second, accumulator_t<T>* master, T* weight) {
-    run<detail::AdamUpdate<T>>(queue, n, step_values, settings, decoupled, rate_factor, step_values, gradient, first, second,
-                       master, weight);
+  static void adam(queue<Cuda>& queue, std::int64_t n, const AdamSettings& settings, bool decoupled,
+                   const accumulator_t<T>* step_values, const TrainedParameter<T>* parameters) {
+    update<detail::AdamUpdate<T>>(queue, n, step_values, parameters, settings, decoupled);
   }
 
  private:
-  template <class Update, class A, class... Arguments>
-  static void run(queue<Cuda>& queue, std::int64_t n, const A* step_values, Arguments... arguments) {
-    launch(queue, map_blocks(queue, n), map_threads, 0, update_elements<Update, A, Arguments...>, n, step_values,
-           arguments...);
+  template <class Update, class T, class... Settings>
+  static void update(queue<Cuda>& queue, std::int64_t n, const accumulator_t<T>* step_values,
+                     const TrainedParameter<T>* parameters, Settings... settings) {
+    constexpr std::int64_t together = 8192;  // of a block: enough that finding them and the step's values costs little
+    launch_list(queue, n, parameters, together, map_threads, 0, update_parameters<Update, T, Settings...>, step_values,
+                settings...);
   }
 };
 

@@ -3,10 +3,13 @@
 #pragma once
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
 
+#include <plinth/kernels/arguments.hpp>
 #include <plinth/kernels/cuda/elementwise.cuh>
 #include <plinth/kernels/cuda/launch.cuh>
+#include <plinth/kernels/cuda/list.cuh>
 #include <plinth/kernels/cuda/scratch.cuh>
 #include <plinth/kernels/cuda/team.cuh>
 #include <plinth/tensor/element.hpp>
@@ -104,15 +107,15 @@ inline constexpr std::int64_t squares_together = 16384;  // of a block of sum_sq
 
 template <class T>
 __global__ void __launch_bounds__(BlockTeam::block)
-    sum_squares(std::int64_t n, const T* x, accumulator_t<T>* partial) {
+    sum_squares(const __grid_constant__ ListPart<DenseArray<T>> part, accumulator_t<T>* partial) {
   using A = accumulator_t<T>;
-  const std::int64_t begin = BlockTeam::row() * squares_together;
-  const std::int64_t count = n - begin < squares_together ? n - begin : squares_together;
-  const A sum = reduce_row<BlockTeam>(count, A(0), Sum(), [=](std::int64_t i) {
-    const A value = static_cast<A>(x[begin + i]);
+  const auto own = part.piece();
+  const T* x = own.item.data + own.begin;
+  const A sum = reduce_row<BlockTeam>(own.end - own.begin, A(0), Sum(), [=](std::int64_t i) {
+    const A value = static_cast<A>(x[i]);
     return value * value;
   });
-  if (BlockTeam::member() == 0) partial[BlockTeam::row()] = sum;
+  if (BlockTeam::member() == 0) partial[part.pieces_before + blockIdx.x] = sum;
 }
 
 template <class A>
@@ -123,13 +126,15 @@ __global__ void __launch_bounds__(BlockTeam::block) add_sum(std::int64_t n, cons
 
 struct CudaReduction {
   template <class T>
-  static void squared_norm(queue<Cuda>& queue, std::int64_t n, const T* x, accumulator_t<T>* sum) {
+  static void squared_norm(queue<Cuda>& queue, std::int64_t n, const DenseArray<T>* arrays, accumulator_t<T>* sum) {
     using A = accumulator_t<T>;
-    if (n == 0) return;
-    const std::int64_t blocks = blocks_for(n, squares_together);
-    const Scratch<A> partial(blocks);
-    launch(queue, blocks, BlockTeam::block, BlockTeam::shared_values * sizeof(A), sum_squares<T>, n, x, partial.data());
-    launch(queue, 1, BlockTeam::block, BlockTeam::shared_values * sizeof(A), add_sum<A>, blocks, partial.data(), sum);
+    constexpr std::size_t shared_bytes = BlockTeam::shared_values * sizeof(A);
+    std::int64_t pieces = 0;
+    for (std::int64_t k = 0; k < n; ++k) pieces += blocks_for(arrays[k].count, squares_together);
+    if (pieces == 0) return;
+    const Scratch<A> partial(pieces);
+    launch_list(queue, n, arrays, squares_together, BlockTeam::block, shared_bytes, sum_squares<T>, partial.data());
+    launch(queue, 1, BlockTeam::block, shared_bytes, add_sum<A>, pieces, partial.data(), sum);
   }
 
   template <class T>
