@@ -162,20 +162,64 @@ TEST_CASE("emulator: copies from the device wait for it, copies to it do not") {
   CHECK(ran == 0);
   memory<Cuda>::copy_to_host(values.data(), x.data(), 16);
   CHECK(ran == 1);
+}
 
-  void* page_locked = nullptr;  // nobody stages that, so the copy must be over
-  REQUIRE(cudaMallocHost(&page_locked, 16) == cudaSuccess);
-  cuda::launch(queue<Cuda>::current(), 1, 32, 0, note_run);
-  memory<Cuda>::copy_from_host(x.data(), page_locked, 16);
-  CHECK(ran == 2);
+TEST_CASE("emulator: a copy from page-locked memory reads it as late as it runs") {
+  const DeviceArray<float> x(std::vector<float>(1));
+  void* page_locked = nullptr;
+  REQUIRE(cudaMallocHost(&page_locked, sizeof(float)) == cudaSuccess);
+  auto* const value = static_cast<float*>(page_locked);
+  *value = 1;
+  const cudaStream_t stream = queue<Cuda>::current().stream();
+  REQUIRE(cudaMemcpyAsync(x.data(), value, sizeof(float), cudaMemcpyHostToDevice, stream) == cudaSuccess);
+  *value = 2;  // too early
+  CHECK(x.values() == std::vector<float>{2});
   CHECK(cudaFreeHost(page_locked) == cudaSuccess);
+}
+
+TEST_CASE("emulator: who waits for an event lets run what was queued before, and no more") {
+  auto& gpu = queue<Cuda>::current();
+  cudaEvent_t event = nullptr;
+  REQUIRE(cudaEventCreateWithFlags(&event, cudaEventDisableTiming) == cudaSuccess);
+  CHECK(cudaEventQuery(event) == cudaSuccess);
+  ran = 0;
+  cuda::launch(gpu, 1, 32, 0, note_run);
+  REQUIRE(cudaEventRecord(event, gpu.stream()) == cudaSuccess);
+  cuda::launch(gpu, 1, 32, 0, note_run);
+  CHECK(cudaEventQuery(event) == cudaErrorNotReady);
+  REQUIRE(cudaEventSynchronize(event) == cudaSuccess);
+  CHECK(ran == 1);
+  CHECK(cudaEventQuery(event) == cudaSuccess);
+  gpu.synchronize();
+  CHECK(ran == 2);
+  CHECK(cudaEventDestroy(event) == cudaSuccess);
+}
+
+TEST_CASE("emulator: copies to the device wait for nothing while they fit into the staging buffers") {
+  using cuda::Staging;
+  auto& gpu = queue<Cuda>::current();
+  const std::vector<char> values(Staging::buffer_bytes);
+  const DeviceArray<char> x(values);
+  Staging staging(gpu.stream());
+  ran = 0;
+  cuda::launch(gpu, 1, 32, 0, note_run);
+  for (int i = 0; i < Staging::buffer_count; ++i) staging.copy(x.data(), values.data(), values.size());
+  CHECK(ran == 0);
+  cuda::launch(gpu, 1, 32, 0, note_run);
+  staging.copy(x.data(), values.data(), 1);  // into the first buffer again
+  CHECK(ran == 1);
 }
 
 TEST_CASE("emulator: copies between the wrong memories or beyond a block are refused") {
   const DeviceArray<float> x(std::vector<float>(4)), y(std::vector<float>(4));
   std::vector<float> values(8);
-  CHECK_THROWS_AS(memory<Cuda>::copy_from_host(values.data(), x.data(), 16), DeviceError);
-  CHECK_THROWS_AS(memory<Cuda>::copy_from_host(x.data(), y.data(), 16), DeviceError);
+  const auto to_device = [](void* destination, const void* source) {
+    return cudaMemcpyAsync(destination, source, 16, cudaMemcpyHostToDevice, queue<Cuda>::current().stream());
+  };
+  CHECK(to_device(values.data(), values.data()) == cudaErrorInvalidValue);
+  CHECK(to_device(x.data(), y.data()) == cudaErrorInvalidValue);
+  CHECK(cudaGetLastError() == cudaErrorInvalidValue);
+  CHECK_THROWS_AS(memory<Cuda>::copy_from_host(values.data(), values.data() + 4, 16), DeviceError);
   CHECK_THROWS_AS(memory<Cuda>::copy_to_host(x.data(), y.data(), 16), DeviceError);
   CHECK_THROWS_AS(memory<Cuda>::copy_from_host(x.data(), values.data(), 20), DeviceError);
   CHECK_THROWS_AS(memory<Cuda>::copy_to_host(values.data(), x.data() + 1, 16), DeviceError);

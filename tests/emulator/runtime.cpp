@@ -6,6 +6,7 @@
 #include <emulator.hpp>
 #include <iterator>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <utility>
 #include <vector>
@@ -14,6 +15,11 @@
 
 struct CUstream_st {
   std::deque<std::function<void()>> work;
+};
+
+struct CUevent_st {
+  cudaStream_t stream = nullptr;
+  std::shared_ptr<bool> reached;  // where it was recorded last; null: nowhere yet
 };
 
 namespace emulator {
@@ -64,12 +70,14 @@ class Access {
   Access& operator=(const Access&) = delete;
 };
 
-void run(CUstream_st& stream) {
+/// Runs what is queued, or only what comes before `reached` becomes true.
+void run(CUstream_st& stream, const bool* reached = nullptr) {
   std::deque<std::function<void()>> work;
   work.swap(stream.work);  // after a failure the rest is dropped
   if (work.empty()) return;
   const Access access;
-  for (const auto& item : work) item();
+  for (; !work.empty() && !(reached && *reached); work.pop_front()) work.front()();
+  work.swap(stream.work);
 }
 
 void run_all() {
@@ -134,6 +142,7 @@ const char* cudaGetErrorName(cudaError_t status) {
     case cudaErrorMemoryAllocation: return "cudaErrorMemoryAllocation";
     case cudaErrorInvalidConfiguration: return "cudaErrorInvalidConfiguration";
     case cudaErrorInvalidDevice: return "cudaErrorInvalidDevice";
+    case cudaErrorNotReady: return "cudaErrorNotReady";
   }
   return "unknown";
 }
@@ -214,6 +223,34 @@ cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
 cudaError_t cudaDeviceSynchronize() {
   const std::lock_guard lock(device().mutex);
   emulator::run_all();
+  return cudaSuccess;
+}
+
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
+  *event = new CUevent_st;
+  return cudaSuccess;
+}
+
+cudaError_t cudaEventDestroy(cudaEvent_t event) {
+  delete event;
+  return cudaSuccess;
+}
+
+cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
+  const std::lock_guard lock(device().mutex);
+  *event = {stream, std::make_shared<bool>(false)};
+  stream->work.push_back([reached = event->reached] { *reached = true; });
+  return cudaSuccess;
+}
+
+cudaError_t cudaEventQuery(cudaEvent_t event) {
+  const std::lock_guard lock(device().mutex);
+  return !event->reached || *event->reached ? cudaSuccess : cudaErrorNotReady;
+}
+
+cudaError_t cudaEventSynchronize(cudaEvent_t event) {
+  const std::lock_guard lock(device().mutex);
+  if (cudaEventQuery(event) == cudaErrorNotReady) emulator::run(*event->stream, event->reached.get());
   return cudaSuccess;
 }
 

@@ -5,6 +5,7 @@
 #include <cstddef>
 
 #include <plinth/kernels/cuda/runtime.cuh>
+#include <plinth/kernels/cuda/staging.cuh>
 #include <plinth/tensor/memory.hpp>
 
 namespace plinth {
@@ -47,14 +48,9 @@ struct memory<Cuda> {
   static void trim() { pool().trim(); }
 
   /// Copies in the queue's order. The program's memory may be freed, written or read as soon as they return.
-  /// copy_from_host does not wait for what is queued, unless the source is page-locked or managed memory: all other
-  /// memory CUDA stages before cudaMemcpyAsync returns (CUDA Runtime API, "API synchronization behavior").
+  /// copy_from_host does not wait for what is queued while what is on its way fits into the staging buffers.
   static void copy_from_host(void* destination, const void* source, std::size_t bytes) {
-    if (bytes == 0) return;
-    constexpr const char* attempt = "copying to the device";
-    const cudaStream_t stream = cuda::device().stream;
-    cuda::check(cudaMemcpyAsync(destination, source, bytes, cudaMemcpyHostToDevice, stream), attempt);
-    if (!staged(source)) cuda::check(cudaStreamSynchronize(stream), attempt);
+    staging().copy(destination, source, bytes);
   }
   static void copy_to_host(void* destination, const void* source, std::size_t bytes) {
     if (bytes == 0) return;
@@ -65,10 +61,11 @@ struct memory<Cuda> {
   }
 
  private:
-  static bool staged(const void* source) {
-    cudaPointerAttributes attributes = {};
-    cuda::check(cudaPointerGetAttributes(&attributes, source), "asking where memory lies");
-    return attributes.type == cudaMemoryTypeUnregistered;
+  /// Never destroyed, as the pool.
+  static cuda::Staging& staging() {
+    const cudaStream_t stream = cuda::device().stream;
+    static auto& instance = *new cuda::Staging(stream);
+    return instance;
   }
   /// Never destroyed: tensors with static lifetime may outlive every other object.
   static detail::Pool<cuda::DeviceMemory>& pool() {
