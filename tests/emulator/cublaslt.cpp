@@ -11,7 +11,9 @@
 
 #include <plinth/tensor/element.hpp>
 
-struct cublasLtContext {};
+struct cublasLtContext {
+  int device;
+};
 
 namespace emulator {
 namespace {
@@ -114,8 +116,9 @@ LibraryUse library_use() {
 using namespace emulator;
 
 cublasStatus_t cublasLtCreate(cublasLtHandle_t* handle) {
-  static cublasLtContext context;
-  *handle = &context;
+  int device = 0;
+  cudaGetDevice(&device);
+  *handle = new cublasLtContext{device};
   return CUBLAS_STATUS_SUCCESS;
 }
 
@@ -211,6 +214,7 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t prod
                               std::size_t workspace_bytes, cudaStream_t stream) {
   if (!handle) return CUBLAS_STATUS_NOT_INITIALIZED;
   if (!alpha || !beta || !a || !b || !c || !d || !algorithm || !stream) return CUBLAS_STATUS_INVALID_VALUE;
+  if (device_of(stream) != handle->device) return CUBLAS_STATUS_INVALID_VALUE;
   if (!consistent(*product, *a_layout, *b_layout, *c_layout, *d_layout)) return CUBLAS_STATUS_INVALID_VALUE;
   if (!same_problem(*product, algorithm->product) || *a_layout != algorithm->a || *b_layout != algorithm->b ||
       *c_layout != algorithm->c || *d_layout != algorithm->d)

@@ -200,7 +200,7 @@ TEST_CASE("emulator: copies to the device wait for nothing while they fit into t
   auto& gpu = queue<Cuda>::current();
   const std::vector<char> values(Staging::buffer_bytes);
   const DeviceArray<char> x(values);
-  Staging staging(gpu.stream());
+  Staging staging(gpu.ordinal());
   ran = 0;
   cuda::launch(gpu, 1, 32, 0, note_run);
   for (int i = 0; i < Staging::buffer_count; ++i) staging.copy(x.data(), values.data(), values.size());

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Memory, streams and launches of the emulated device: 2 multiprocessors, 1 GiB.
+// Memory, streams, launches and graphs of the emulated devices: 2 multiprocessors, 1 GiB.
 #include <cstdlib>
 #include <cstring>
 #include <deque>
@@ -13,11 +13,27 @@
 
 #include "sanitizer.hpp"
 
+using Work = std::deque<std::function<void()>>;
+
+struct CUgraph_st {
+  Work work;
+};
+struct CUgraphExec_st : CUgraph_st {};
+
+struct CUmemPoolHandle_st {
+  int ordinal;
+};
+
 struct CUstream_st {
-  std::deque<std::function<void()>> work;
+  int ordinal;
+  Work work;
+  cudaGraph_t captured = nullptr;  // what takes the work down
+
+  void queue(std::function<void()> item) { (captured ? captured->work : work).push_back(std::move(item)); }
 };
 
 struct CUevent_st {
+  int ordinal;
   cudaStream_t stream = nullptr;
   std::shared_ptr<bool> reached;  // where it was recorded last; null: nowhere yet
 };
@@ -26,17 +42,24 @@ namespace emulator {
 namespace {
 
 struct Device {
-  static constexpr std::size_t capacity = std::size_t{1} << 30;
   static constexpr int multiprocessors = 2, shared_bytes_granted = 48 * 1024, shared_bytes_limit = 227 * 1024;
 
   std::recursive_mutex mutex;
   using Blocks = std::map<const void*, std::size_t>;
   Blocks memory, page_locked;
-  std::size_t used = 0;
+  std::map<const void*, int> ordinals;  // of the blocks of memory
+  int count = 1;
+  std::map<int, std::size_t> left;  // of each device's memory; 1 GiB where nothing was taken yet
   std::vector<cudaStream_t> streams;
   std::map<void (*)(), int> shared_bytes_allowed;
   cudaError_t last_error = cudaSuccess;
 
+  std::size_t& left_of(int ordinal) { return left.try_emplace(ordinal, std::size_t{1} << 30).first->second; }
+  /// The block that holds this address, or none.
+  const void* block_of(const void* address) const {
+    const auto after = memory.upper_bound(address);
+    return after == memory.begin() || !holds(memory, address, 0) ? nullptr : std::prev(after)->first;
+  }
   static bool holds(const Blocks& blocks, const void* begin, std::size_t bytes) {
     const auto after = blocks.upper_bound(begin);
     if (after == blocks.begin()) return false;
@@ -57,11 +80,14 @@ Device& device() {
   return instance;
 }
 
-/// While it lives, the device's memory may be touched.
+thread_local int current_ordinal = 0;
+
+/// While it lives, this device's memory may be touched.
 class Access {
  public:
-  Access() {
-    for (const auto& [block, bytes] : device().memory) allow(block, bytes);
+  explicit Access(int ordinal) {
+    for (const auto& [block, bytes] : device().memory)
+      if (device().ordinals.at(block) == ordinal) allow(block, bytes);
   }
   ~Access() {
     for (const auto& [block, bytes] : device().memory) forbid(block, bytes);
@@ -72,10 +98,10 @@ class Access {
 
 /// Runs what is queued, or only what comes before `reached` becomes true.
 void run(CUstream_st& stream, const bool* reached = nullptr) {
-  std::deque<std::function<void()>> work;
+  Work work;
   work.swap(stream.work);  // after a failure the rest is dropped
   if (work.empty()) return;
-  const Access access;
+  const Access access(stream.ordinal);
   for (; !work.empty() && !(reached && *reached); work.pop_front()) work.front()();
   work.swap(stream.work);
 }
@@ -96,14 +122,20 @@ cudaError_t enqueue(const cudaLaunchConfig_t& config, void (*kernel)(), std::fun
   const int shared_bytes = allowed == device().shared_bytes_allowed.end() ? Device::shared_bytes_granted : allowed->second;
   if (config.dynamicSmemBytes > static_cast<std::size_t>(shared_bytes)) return device().answer(cudaErrorInvalidValue);
   if (!config.stream) return device().answer(cudaErrorInvalidValue);  // Plinth always names one
-  config.stream->work.push_back([config, thread = std::move(thread)] { run_grid(config, thread); });
+  if (config.stream->ordinal != current_ordinal) return device().answer(cudaErrorInvalidResourceHandle);
+  config.stream->queue([config, thread = std::move(thread)] { run_grid(config, thread); });
   return cudaSuccess;
 }
 
 void enqueue(cudaStream_t stream, std::function<void()> work) {
   const std::lock_guard lock(device().mutex);
-  stream->work.push_back(std::move(work));
+  stream->queue(std::move(work));
 }
+
+void set_device_count(int count) { device().count = count; }
+void set_free_memory(std::size_t bytes) { device().left_of(current_ordinal) = bytes; }
+std::size_t blocks_of_memory() { return device().memory.size(); }
+int device_of(cudaStream_t stream) { return stream->ordinal; }
 
 cudaError_t set_attribute(void (*kernel)(), cudaFuncAttribute attribute, int value) {
   const std::lock_guard lock(device().mutex);
@@ -118,20 +150,24 @@ cudaError_t set_attribute(void (*kernel)(), cudaFuncAttribute attribute, int val
 using emulator::device;
 
 cudaError_t cudaGetDeviceCount(int* count) {
-  *count = 1;
+  *count = device().count;
   return cudaSuccess;
 }
 
 cudaError_t cudaGetDevice(int* ordinal) {
-  *ordinal = 0;
+  *ordinal = emulator::current_ordinal;
   return cudaSuccess;
 }
 
-cudaError_t cudaSetDevice(int ordinal) { return device().answer(ordinal == 0 ? cudaSuccess : cudaErrorInvalidDevice); }
+cudaError_t cudaSetDevice(int ordinal) {
+  if (ordinal < 0 || ordinal >= device().count) return device().answer(cudaErrorInvalidDevice);
+  emulator::current_ordinal = ordinal;
+  return cudaSuccess;
+}
 
 cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int ordinal) {
-  if (ordinal != 0 || attribute != cudaDevAttrMultiProcessorCount) return device().answer(cudaErrorInvalidValue);
-  *value = emulator::Device::multiprocessors;
+  if (ordinal < 0 || ordinal >= device().count) return device().answer(cudaErrorInvalidDevice);
+  *value = attribute == cudaDevAttrMultiProcessorCount ? emulator::Device::multiprocessors : 1;
   return cudaSuccess;
 }
 
@@ -142,7 +178,9 @@ const char* cudaGetErrorName(cudaError_t status) {
     case cudaErrorMemoryAllocation: return "cudaErrorMemoryAllocation";
     case cudaErrorInvalidConfiguration: return "cudaErrorInvalidConfiguration";
     case cudaErrorInvalidDevice: return "cudaErrorInvalidDevice";
+    case cudaErrorInvalidResourceHandle: return "cudaErrorInvalidResourceHandle";
     case cudaErrorNotReady: return "cudaErrorNotReady";
+    case cudaErrorStreamCaptureUnsupported: return "cudaErrorStreamCaptureUnsupported";
   }
   return "unknown";
 }
@@ -153,25 +191,67 @@ cudaError_t cudaGetLastError() { return std::exchange(device().last_error, cudaS
 
 cudaError_t cudaMalloc(void** block, std::size_t bytes) {
   const std::lock_guard lock(device().mutex);
-  if (bytes > emulator::Device::capacity - device().used || posix_memalign(block, 256, bytes) != 0)
-    return device().answer(cudaErrorMemoryAllocation);
+  auto& left = device().left_of(emulator::current_ordinal);
+  if (bytes > left || posix_memalign(block, 256, bytes) != 0) return device().answer(cudaErrorMemoryAllocation);
   std::memset(*block, 0xff, bytes);
   emulator::forbid(*block, bytes);
   device().memory[*block] = bytes;
-  device().used += bytes;
+  device().ordinals[*block] = emulator::current_ordinal;
+  left -= bytes;
   return cudaSuccess;
 }
+
+namespace {
+
+/// Nobody may touch the block any more.
+void remove(void* block) {
+  const auto found = device().memory.find(block);
+  emulator::allow(block, found->second);
+  device().memory.erase(found);
+  device().ordinals.erase(block);
+  std::free(block);
+}
+
+}  // namespace
 
 cudaError_t cudaFree(void* block) {
   const std::lock_guard lock(device().mutex);
   if (!block) return cudaSuccess;
   if (!device().memory.contains(block)) return device().answer(cudaErrorInvalidValue);
   emulator::run_all();
-  const auto found = device().memory.find(block);
-  emulator::allow(block, found->second);
-  device().used -= found->second;
-  device().memory.erase(found);
-  std::free(block);
+  device().left_of(device().ordinals.at(block)) += device().memory.at(block);
+  remove(block);
+  return cudaSuccess;
+}
+
+cudaError_t cudaMemPoolCreate(cudaMemPool_t* pool, const cudaMemPoolProps* properties) {
+  const int ordinal = properties->location.id;
+  if (ordinal < 0 || ordinal >= device().count) return device().answer(cudaErrorInvalidValue);
+  *pool = new CUmemPoolHandle_st{ordinal};
+  return cudaSuccess;
+}
+
+cudaError_t cudaMemPoolSetAttribute(cudaMemPool_t, cudaMemPoolAttr attribute, void*) {
+  return device().answer(attribute == cudaMemPoolAttrReleaseThreshold ? cudaSuccess : cudaErrorInvalidValue);
+}
+
+cudaError_t cudaMemPoolTrimTo(cudaMemPool_t, std::size_t) { return cudaSuccess; }
+
+cudaError_t cudaMallocFromPoolAsync(void** block, std::size_t bytes, cudaMemPool_t pool, cudaStream_t stream) {
+  const std::lock_guard lock(device().mutex);
+  if (stream->ordinal != pool->ordinal || stream->captured) return device().answer(cudaErrorInvalidValue);
+  const int before = std::exchange(emulator::current_ordinal, pool->ordinal);
+  const cudaError_t status = cudaMalloc(block, bytes);
+  emulator::current_ordinal = before;
+  return status;
+}
+
+cudaError_t cudaFreeAsync(void* block, cudaStream_t stream) {
+  const std::lock_guard lock(device().mutex);
+  if (!device().memory.contains(block) || device().ordinals.at(block) != stream->ordinal || stream->captured)
+    return device().answer(cudaErrorInvalidValue);
+  device().left_of(stream->ordinal) += device().memory.at(block);
+  stream->queue([block] { remove(block); });
   return cudaSuccess;
 }
 
@@ -194,14 +274,15 @@ cudaError_t cudaFreeHost(void* block) {
 cudaError_t cudaPointerGetAttributes(cudaPointerAttributes* attributes, const void* pointer) {
   const std::lock_guard lock(device().mutex);
   attributes->type = cudaMemoryTypeUnregistered;
-  if (device().holds(device().memory, pointer, 1)) attributes->type = cudaMemoryTypeDevice;
+  if (const void* const block = device().block_of(pointer))
+    *attributes = {cudaMemoryTypeDevice, device().ordinals.at(block)};
   if (device().holds(device().page_locked, pointer, 1)) attributes->type = cudaMemoryTypeHost;
   return cudaSuccess;
 }
 
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
   const std::lock_guard lock(device().mutex);
-  *stream = new CUstream_st;
+  *stream = new CUstream_st{emulator::current_ordinal, {}};
   device().streams.push_back(*stream);
   return cudaSuccess;
 }
@@ -216,6 +297,7 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream) {
 
 cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
   const std::lock_guard lock(device().mutex);
+  if (stream->captured) return device().answer(cudaErrorStreamCaptureUnsupported);
   emulator::run(*stream);
   return cudaSuccess;
 }
@@ -227,7 +309,7 @@ cudaError_t cudaDeviceSynchronize() {
 }
 
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
-  *event = new CUevent_st;
+  *event = new CUevent_st{emulator::current_ordinal, nullptr, {}};
   return cudaSuccess;
 }
 
@@ -238,8 +320,9 @@ cudaError_t cudaEventDestroy(cudaEvent_t event) {
 
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
   const std::lock_guard lock(device().mutex);
-  *event = {stream, std::make_shared<bool>(false)};
-  stream->work.push_back([reached = event->reached] { *reached = true; });
+  if (event->ordinal != stream->ordinal) return device().answer(cudaErrorInvalidResourceHandle);
+  *event = {stream->ordinal, stream, std::make_shared<bool>(false)};
+  stream->queue([reached = event->reached] { *reached = true; });
   return cudaSuccess;
 }
 
@@ -261,11 +344,49 @@ cudaError_t cudaMemcpyAsync(void* destination, const void* source, std::size_t b
   if (gpu.holds(gpu.memory, destination, bytes) != (kind != cudaMemcpyDeviceToHost) ||
       gpu.holds(gpu.memory, source, bytes) != (kind != cudaMemcpyHostToDevice))
     return gpu.answer(cudaErrorInvalidValue);
+  const void* const on_device = kind == cudaMemcpyHostToDevice ? destination : source;
+  if (gpu.ordinals.at(gpu.block_of(on_device)) != stream->ordinal) return gpu.answer(cudaErrorInvalidValue);
   if (kind == cudaMemcpyHostToDevice && !gpu.holds(gpu.page_locked, source, 1)) {
+    if (stream->captured) return gpu.answer(cudaErrorStreamCaptureUnsupported);
     std::vector<char> staged(static_cast<const char*>(source), static_cast<const char*>(source) + bytes);
-    stream->work.push_back([=, staged = std::move(staged)] { std::memcpy(destination, staged.data(), staged.size()); });
+    stream->queue([=, staged = std::move(staged)] { std::memcpy(destination, staged.data(), staged.size()); });
   } else {
-    stream->work.push_back([=] { std::memcpy(destination, source, bytes); });
+    stream->queue([=] { std::memcpy(destination, source, bytes); });
   }
+  return cudaSuccess;
+}
+
+cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {
+  const std::lock_guard lock(device().mutex);
+  if (stream->captured) return device().answer(cudaErrorStreamCaptureUnsupported);
+  stream->captured = new CUgraph_st;
+  return cudaSuccess;
+}
+
+cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
+  const std::lock_guard lock(device().mutex);
+  if (!stream->captured) return device().answer(cudaErrorInvalidValue);
+  *graph = std::exchange(stream->captured, nullptr);
+  return cudaSuccess;
+}
+
+cudaError_t cudaGraphInstantiate(cudaGraphExec_t* executable, cudaGraph_t graph, std::uint64_t) {
+  *executable = new CUgraphExec_st{*graph};
+  return cudaSuccess;
+}
+
+cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t stream) {
+  const std::lock_guard lock(device().mutex);
+  for (const auto& item : executable->work) stream->queue(item);
+  return cudaSuccess;
+}
+
+cudaError_t cudaGraphDestroy(cudaGraph_t graph) {
+  delete graph;
+  return cudaSuccess;
+}
+
+cudaError_t cudaGraphExecDestroy(cudaGraphExec_t executable) {
+  delete executable;
   return cudaSuccess;
 }

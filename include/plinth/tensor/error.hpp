@@ -49,6 +49,11 @@ struct DeviceError : Error {
   using Error::Error;
 };
 
+/// A graph was to record what the program itself reads, or sends to the device.
+struct GraphError : DeviceError {
+  using DeviceError::DeviceError;
+};
+
 /// More memory was asked for than the budget or the machine has.
 struct MemoryError : Error {
   using Error::Error;

@@ -11,6 +11,7 @@
 #include <map>
 #include <mutex>
 #include <new>
+#include <utility>
 #include <vector>
 
 #ifdef __linux__
@@ -36,18 +37,19 @@ namespace detail {
 
 /// A pool over raw blocks: a released block is kept and handed out again for the same rounded size. Sizes are rounded to
 /// sixteen classes for each power of two, and no more is kept than was ever in use, so that sequences of growing sizes do
-/// not pile up blocks that nobody asks for again.
+/// not pile up blocks that nobody asks for again. A source that keeps what is released to it gives that back in trim().
 template <class Source>
 class Pool {
  public:
+  explicit Pool(Source source = {}) : source_(std::move(source)) {}
   ~Pool() { trim(); }
 
   /// At least `bytes` bytes, aligned to 64. Throws MemoryError over the budget or when the source has none.
   void* allocate(std::size_t bytes) {
     const std::size_t size = rounded(bytes);
     const std::lock_guard lock(mutex_);
-    require<MemoryError>(granted_ < 0 || granted_-- > 0, Source::name, ": ", bytes, " bytes refused, as fail_after asked");
-    require<MemoryError>(size <= budget_ && use_.current <= budget_ - size, Source::name, ": ", bytes,
+    require<MemoryError>(granted_ < 0 || granted_-- > 0, source_.name, ": ", bytes, " bytes refused, as fail_after asked");
+    require<MemoryError>(size <= budget_ && use_.current <= budget_ - size, source_.name, ": ", bytes,
                          " bytes asked for, ", use_.current, " in use, budget ", budget_);
     void* block = nullptr;
     auto& kept = free_[size];
@@ -58,12 +60,13 @@ class Pool {
     } else {
       kept.reserve(1);
       if (kept_ > budget_ - use_.current - size) release_kept();
-      block = Source::allocate(size);
+      block = source_.allocate(size);
       if (!block) {
-        release_kept();
-        block = Source::allocate(size);
+        give_back();
+        block = source_.allocate(size);
       }
-      require<MemoryError>(block != nullptr, Source::name, ": the machine has no ", bytes, " bytes left");
+      require<MemoryError>(block != nullptr, source_.name, ": there are no ", bytes, " bytes left beside the ",
+                           use_.current, " in use; take a smaller batch or model, or let go of tensors first");
     }
     use_.current += size;
     if (use_.current > use_.peak) use_.peak = use_.current;
@@ -81,7 +84,7 @@ class Pool {
       kept_ += size;
       if (kept_ > most_) release_kept();
     } catch (...) {
-      Source::release(block);
+      source_.release(block);
     }
   }
 
@@ -104,22 +107,29 @@ class Pool {
   /// Returns the kept blocks to the system.
   void trim() {
     const std::lock_guard lock(mutex_);
-    release_kept();
+    give_back();
   }
 
- private:
+  /// The size that a block of at least `bytes` bytes has.
   static std::size_t rounded(std::size_t bytes) {
     const std::size_t step = std::max<std::size_t>(64, std::bit_floor(bytes) / 16);
     require<MemoryError>(bytes <= std::numeric_limits<std::size_t>::max() - step, "memory size overflows");
     return bytes == 0 ? 64 : (bytes + step - 1) / step * step;
   }
+
+ private:
   void release_kept() {
     for (auto& [size, blocks] : free_)
-      for (void* block : blocks) Source::release(block);
+      for (void* block : blocks) source_.release(block);
     free_.clear();
     kept_ = 0;
   }
+  void give_back() {
+    release_kept();
+    if constexpr (requires { source_.trim(); }) source_.trim();
+  }
 
+  Source source_;
   std::mutex mutex_;
   std::map<std::size_t, std::vector<void*>> free_;
   MemoryUse use_;

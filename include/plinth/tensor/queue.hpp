@@ -35,6 +35,11 @@ struct LoopJob {
 template <class D>
 class queue;
 
+/// What a callable has queued on device D, to be queued again at once as often as wanted. Optional: a backend whose
+/// queue can be recorded specialises it.
+template <class D>
+class graph;
+
 /// The calling thread's CPU queue: a parallel loop over blocks, and scratch memory per thread.
 template <>
 class queue<Cpu> {

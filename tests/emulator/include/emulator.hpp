@@ -21,6 +21,16 @@ struct Deadlock : std::runtime_error {
 /// PLINTH_EMULATOR_SEED, or 1.
 void set_seed(std::uint64_t seed);
 
+/// How many devices there are, at first one, each with memory of its own: kernels and copies of one may not touch that of
+/// another.
+void set_device_count(int count);
+/// From now on the calling thread's device has this much memory besides what is in use, at first 1 GiB in all.
+void set_free_memory(std::size_t bytes);
+/// How many blocks of device memory there are.
+std::size_t blocks_of_memory();
+/// The device of a stream.
+int device_of(cudaStream_t stream);
+
 /// How often the program has asked the library of products (cublasLt.h) for an algorithm and for a product, and the
 /// cublasLtEpilogue_t of the last one.
 struct LibraryUse {

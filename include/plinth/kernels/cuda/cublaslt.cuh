@@ -68,7 +68,7 @@ class LibraryDescriptors {
   }
 };
 
-/// cuBLASLt on the process's GPU, and the algorithms it has chosen. Thread-safe.
+/// cuBLASLt on a GPU, and the algorithms it has chosen. Thread-safe.
 class ProductLibrary {
  public:
   struct Algorithm {
@@ -78,11 +78,8 @@ class ProductLibrary {
 
   static constexpr std::uint32_t bias_alignment = 16;  // bytes that algorithms may count on
 
-  /// Throws DeviceError.
-  static ProductLibrary& instance() {
-    static auto& library = *new ProductLibrary;  // never destroyed, as the device's stream
-    return library;
-  }
+  /// On the calling thread's GPU, which has this ordinal. Throws DeviceError.
+  explicit ProductLibrary(int) { check(cublasLtCreate(&handle_), "starting cuBLASLt"); }
 
   cublasLtHandle_t handle() const { return handle_; }
 
@@ -99,11 +96,6 @@ class ProductLibrary {
  private:
   static constexpr std::size_t most_algorithms = 4096;
   static constexpr std::uint64_t most_workspace = std::uint64_t{32} << 20;  // what NVIDIA advises for Hopper
-
-  ProductLibrary() {
-    device();
-    check(cublasLtCreate(&handle_), "starting cuBLASLt");
-  }
 
   std::optional<Algorithm> search(const LibraryProduct& p) const {
     constexpr const char* attempt = "asking for an algorithm of a product";
@@ -171,7 +163,7 @@ bool multiply_by_library(queue<Cuda>& queue, const GemmShape& shape, const T* a,
                          const LibraryEpilogue<T>& epilogue = {}) {
   const auto p = library_product(shape, epilogue);
   if (!p) return false;
-  auto& library = ProductLibrary::instance();
+  auto& library = of_device<ProductLibrary>(queue.ordinal());
   const auto algorithm = library.algorithm(*p);
   if (!algorithm) return false;
 

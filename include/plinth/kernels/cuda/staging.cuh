@@ -12,7 +12,7 @@
 
 namespace plinth::cuda {
 
-/// A ring of page-locked buffers for copies to a device in the order of a stream. CUDA copies from other memory by way
+/// A ring of page-locked buffers for copies to a device in the order of its queue. CUDA copies from other memory by way
 /// of such buffers too, but "may synchronize with the stream" before it does (CUDA Runtime API, "API synchronization
 /// behavior"): a program that sends the data of the next step would wait for the one that runs.
 class Staging {
@@ -20,9 +20,10 @@ class Staging {
   static constexpr std::size_t buffer_bytes = std::size_t{2} << 20;  ///< enough for copies at the speed of the bus
   static constexpr int buffer_count = 4;                             ///< the oldest is free when the newest is full
 
-  explicit Staging(cudaStream_t stream) : stream_(stream) {}
+  /// To the device of this ordinal.
+  explicit Staging(int ordinal) : device_(of_device<Device>(ordinal)) {}
   ~Staging() {
-    cudaStreamSynchronize(stream_);
+    cudaStreamSynchronize(device_.stream);
     for (const Buffer& buffer : buffers_) {
       if (buffer.memory) cudaFreeHost(buffer.memory);
       if (buffer.read) cudaEventDestroy(buffer.read);
@@ -41,7 +42,8 @@ class Staging {
       std::byte* const staged = newest_->memory + used_;
       std::memcpy(staged, static_cast<const std::byte*>(source) + done, part);
       used_ += (part + alignment - 1) / alignment * alignment;
-      check(cudaMemcpyAsync(static_cast<std::byte*>(destination) + done, staged, part, cudaMemcpyHostToDevice, stream_),
+      check(cudaMemcpyAsync(static_cast<std::byte*>(destination) + done, staged, part, cudaMemcpyHostToDevice,
+                            device_.stream),
             "copying to the device");
     }
   }
@@ -56,9 +58,12 @@ class Staging {
 
   /// Makes the oldest buffer the newest.
   void take_oldest() {
-    if (newest_->memory) check(cudaEventRecord(newest_->read, stream_), "marking the end of copies");
+    if (newest_->memory) check(cudaEventRecord(newest_->read, device_.stream), "marking the end of copies");
     Buffer* const oldest = newest_ == buffers_ + buffer_count - 1 ? buffers_ : newest_ + 1;
-    if (!oldest->read) check(cudaEventCreateWithFlags(&oldest->read, cudaEventDisableTiming), "creating an event");
+    if (!oldest->read) {
+      const OnDevice there(device_.ordinal);
+      check(cudaEventCreateWithFlags(&oldest->read, cudaEventDisableTiming), "creating an event");
+    }
     if (oldest->memory) {
       check(cudaEventSynchronize(oldest->read), "waiting for copies to the device");
     } else {
@@ -70,7 +75,7 @@ class Staging {
     used_ = 0;
   }
 
-  cudaStream_t stream_;
+  const Device& device_;
   std::mutex mutex_;
   Buffer buffers_[buffer_count];
   Buffer* newest_ = buffers_;
