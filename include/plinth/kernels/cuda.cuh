@@ -9,6 +9,7 @@
 #include <plinth/kernels/cuda/dropout.cuh>
 #include <plinth/kernels/cuda/elementwise.cuh>
 #include <plinth/kernels/cuda/gemm.cuh>
+#include <plinth/kernels/cuda/graph.cuh>
 #include <plinth/kernels/cuda/norm.cuh>
 #include <plinth/kernels/cuda/optimizer.cuh>
 #include <plinth/kernels/cuda/reduction.cuh>
