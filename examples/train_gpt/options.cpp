@@ -40,8 +40,14 @@ void add_data(CLI::App& app, Options& options) {
 }
 
 void add_device(CLI::App& app, Options& options) {
-  app.add_option("--device", options.device, "Where it computes; cuda is for the program train_gpt_cuda")
-      ->check(CLI::IsMember({"cpu", "cuda"}));
+  const auto check = [](const std::string& text) -> std::string {
+    const std::string number = text.substr(std::min<std::size_t>(text.size(), 5));
+    const bool gpu = text == "cuda:" + number && !number.empty() && number.size() < 4 &&
+                     number.find_first_not_of("0123456789") == std::string::npos;
+    return gpu || text == "cpu" || text == "cuda" ? "" : text + " is neither cpu nor cuda nor cuda:NUMBER";
+  };
+  app.add_option("--device", options.device, "Where it computes: cpu, cuda, cuda:1 ...; cuda needs train_gpt_cuda")
+      ->check(CLI::Validator(check, ""));
   app.add_option("--dtype", options.dtype, "What it computes in; bf16 is for cuda")
       ->check(CLI::IsMember({"float32", "bf16"}));
 }
@@ -90,6 +96,14 @@ void add_sample(CLI::App& app, Options& options) {
             ->check(between(0, 256)));
 }
 
+/// "cuda:1" is the device "cuda" and its GPU 1.
+void split_device(Options& options) {
+  if (const auto colon = options.device.find(':'); colon != std::string::npos) {
+    options.gpu = std::stoi(options.device.substr(colon + 1));
+    options.device.resize(colon);
+  }
+}
+
 /// Refuses options that fit one by one but not together.
 void check_together(const Options& options) {
   const auto refuse_if = [](bool wrong, const std::string& text) {
@@ -136,6 +150,7 @@ std::optional<int> parse_options(int argc, char** argv, Options& options) {
   add_sample(app, options);
   try {
     app.parse(argc, argv);
+    split_device(options);
     check_together(options);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : 2;

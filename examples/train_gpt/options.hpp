@@ -17,6 +17,7 @@ using ChosenOptions = std::vector<std::pair<std::string, std::string>>;
 
 struct Options {
   std::string device = "cpu";     // or "cuda"
+  int gpu = 0;                    // which one, on cuda
   std::string dtype = "float32";  // or, on cuda, "bf16"
   std::vector<std::string> data;
   std::string run_folder = "runs/train_gpt";

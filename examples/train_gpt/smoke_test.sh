@@ -28,7 +28,8 @@ expect 2 "--learning-rate: nan is not a number" --learning-rate nan
 expect 2 "--steps: 0 is not" --steps 0
 expect 2 "--prompt is empty" --prompt ""
 expect 2 "--bogus" --bogus
-expect 2 "--device: gpu not in {cpu,cuda}" --device gpu
+expect 2 "--device: gpu is neither cpu nor cuda nor cuda:NUMBER" --device gpu
+expect 2 "--device: cuda:1x is neither" --device cuda:1x
 expect 2 "--dtype bf16 needs --device cuda" --dtype bf16
 expect 1 "compiled without CUDA; build the target train_gpt_cuda" --device cuda
 expect 0 "" --version

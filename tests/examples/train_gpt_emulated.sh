@@ -20,7 +20,8 @@ near() {
 program=$2
 expect 0 " threads; seed 1" $tiny --run-folder cpu
 program=$1
-expect 0 "GPU 0" $tiny --run-folder cuda --device cuda
+expect 1 "there is no device 1; this process sees 1" $tiny --device cuda:1
+expect 0 "GPU 0" $tiny --run-folder cuda --device cuda:0
 near cpu cuda 1e-4
 expect 0 "weights are in bf16" $tiny --run-folder bf16 --device cuda --dtype bf16
 near cpu bf16 0.05
