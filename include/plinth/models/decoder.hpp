@@ -49,7 +49,7 @@ struct Decoder {
   /// those of the call.
   Tensor<T, D> hidden_states(const Tensor<std::int32_t, D>& tokens, Tensor<std::int32_t, D> positions = {},
                              KeyValueCache<T, D>* cache = nullptr, Probe<T, D>* probe = nullptr) const {
-    if (!positions.defined()) positions = detail::counted_positions("decoder", config, tokens, cache);
+    if (!positions.defined()) positions = detail::counted_positions("decoder", config, input, tokens, cache);
     detail::require<ShapeError>(positions.shape() == tokens.shape(), "decoder: tokens ", tokens.shape(),
                                 " and positions ", positions.shape(), " differ in shape");
     return stack(input(tokens, positions), positions, {.causal = true, .window = config.window}, cache, probe);

@@ -49,7 +49,7 @@ struct Encoder {
   /// -> hidden states (B, T, C). Throws ShapeError, and ArgumentError for a token outside the vocabulary or a sequence
   /// longer than the context. A probe is told of every layer.
   Tensor<T, D> operator()(const EncoderInput<T, D>& x, Probe<T, D>* probe = nullptr) const {
-    const auto positions = detail::counted_positions<T, D>("encoder", config, x.tokens, nullptr);
+    const auto positions = detail::counted_positions("encoder", config, input, x.tokens);
     return stack(input(x.tokens, positions, x.segments), positions, x.mask, nullptr, probe);
   }
 

@@ -56,7 +56,7 @@ struct EncoderDecoder {
 
   /// source (B, S) -> what the decoder looks at. The whole mask is the encoder's; the decoder sees what is no padding.
   Memory<T, D> encode(const Tensor<std::int32_t, D>& source, const AttentionMask<T, D>& mask = {}) const {
-    const auto positions = detail::counted_positions<T, D>("encoder", config, source, nullptr);
+    const auto positions = detail::counted_positions("encoder", config, input, source);
     return {encoder(input(source, positions), positions, mask), {.rows = mask.rows}};
   }
 
@@ -64,7 +64,7 @@ struct EncoderDecoder {
   /// layer of the decoder.
   Tensor<T, D> hidden_states(const Tensor<std::int32_t, D>& target, const Memory<T, D>& memory,
                              KeyValueCache<T, D>* cache = nullptr, Probe<T, D>* probe = nullptr) const {
-    const auto positions = detail::counted_positions("decoder", config, target, cache);
+    const auto positions = detail::counted_positions("decoder", config, input, target, cache);
     return decoder(input(target, positions), positions, {.causal = true, .window = config.window}, cache, probe,
                    &memory);
   }

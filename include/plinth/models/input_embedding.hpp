@@ -25,10 +25,14 @@ struct InputEmbedding {
   SinusoidalTable<T, D> sinusoidal;                   ///< (context, C), for sinusoidal positions
   std::optional<Norm<T, D>> embedding_norm;           ///< (C), of the sum
   Dropout embedding_dropout;                          ///< of what comes out
+  Tensor<std::int32_t, D> places;                     ///< (context), 0, 1, 2 ...; no parameter
 
   /// Of a completed config.
   explicit InputEmbedding(const TransformerConfig& config)
-      : token_embedding(config.vocabulary, config.hidden), embedding_dropout{config.dropout} {
+      : token_embedding(config.vocabulary, config.hidden),
+        embedding_dropout{config.dropout},
+        places(detail::tabulate<std::int32_t, D>({config.context},
+                                                 [](std::int64_t i) { return static_cast<std::int32_t>(i); })) {
     if (config.position == PositionKind::learned) position_embedding.emplace(config.context, config.hidden);
     if (config.position == PositionKind::sinusoidal) sinusoidal = {config.context, config.hidden};
     if (config.segments > 0) segment_embedding.emplace(config.segments, config.hidden);
@@ -63,12 +67,13 @@ namespace detail {
 /// are not (B, T), ArgumentError where they pass the context.
 template <class T, class D>
 Tensor<std::int32_t, D> counted_positions(const char* model, const TransformerConfig& config,
-                                          const Tensor<std::int32_t, D>& tokens, const KeyValueCache<T, D>* cache) {
+                                          const InputEmbedding<T, D>& input, const Tensor<std::int32_t, D>& tokens,
+                                          const KeyValueCache<T, D>* cache = nullptr) {
   require<ShapeError>(tokens.rank() == 2, model, ": tokens ", tokens.shape(), " are not (B, T)");
   const std::int64_t before = cache ? cache->longest() : 0, time = tokens.size(1);
   require<ArgumentError>(before + time <= config.context, model, ": a sequence of ", before + time,
                          " tokens is longer than the context of ", config.context);
-  return cache ? cache->next_positions(time) : KeyValueCache<T, D>(tokens.size(0), time).next_positions(time);
+  return cache ? cache->next_positions(time) : dense(broadcast_to(slice(input.places, 0, 0, time), tokens.shape()));
 }
 
 }  // namespace detail
