@@ -144,6 +144,14 @@ struct PlainRows {
     }
   }
   template <class T>
+  static void append_rows(Queue&, const AppendShape& s, const std::int32_t* rows, const T* x, T* y) {
+    for (Count b = 0; b < s.batch; ++b)
+      for (Count h = 0; h < s.heads; ++h)
+        for (Count t = 0; t < s.time; ++t)
+          for (Count i = 0; i < s.head_size; ++i)
+            y[b * s.y.batch + h * s.y.head + (rows[3 * b] + t) * s.y.time + i] = x[b * s.x.batch + h * s.x.head + t * s.x.time + i];
+  }
+  template <class T>
   static void rotate(Queue&, const RotaryShape& s, const T* x, const std::int32_t* positions,
                      const accumulator_t<T>* table, T* y) {
     for (Count b = 0; b < s.batch; ++b)

@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-#include <plinth/ops/shape.hpp>
+#include <plinth/ops/heads.hpp>
 
 namespace plinth {
 
@@ -22,6 +22,14 @@ struct KeyValues {
 /// Keys and values of every layer. Rows of the batch may hold different numbers of tokens: token i of row b has the
 /// place i, which is also its position. A model appends in each layer and then advances by the new tokens; when it
 /// fails in between, the cache is as before. Pope et al. 2022 (arXiv:2211.05102), section 2.1.
+///
+/// After a first step, in which layers take their memory, a step can be recorded in a graph, for what changes from step
+/// to step is read from the device. The recording counts the tokens as a step does, so the first replay comes at once:
+///   cache.show_whole(true);
+///   cache.prepare(1);
+///   const graph<Cuda> step([&] { logits = model(token, {}, &cache); });
+///   step.replay();
+///   while (...) { (write the next token); cache.prepare(1); step.replay(); cache.advance(1); }
 template <class T, class D = Cpu>
 class KeyValueCache {
  public:
@@ -42,48 +50,60 @@ class KeyValueCache {
   /// How many tokens the row with the most of them holds; 0 without rows.
   std::int64_t longest() const { return lengths_.empty() ? 0 : *std::max_element(lengths_.begin(), lengths_.end()); }
 
-  /// The positions (B, T) of the next T tokens.
-  Tensor<std::int32_t, D> next_positions(std::int64_t tokens) const {
-    std::vector<std::int32_t> positions;
-    for (const std::int64_t length : lengths_)
+  /// Whether append returns all of the capacity, whatever the rows hold, so that each step has the same shapes: for
+  /// steps that are recorded. The mask hides what is not held.
+  void show_whole(bool whole) { whole_ = whole; }
+
+  /// Sends to the device what a step of T tokens reads there: where they stand, and what they see; unless rows are
+  /// reordered, always to the same addresses. A model's call does this by itself where it can: not in a recording.
+  void prepare(std::int64_t tokens) const {
+    if (prepared_ == tokens) return;
+    std::vector<std::int32_t> positions, rows;
+    for (const std::int64_t length : lengths_) {
       for (std::int64_t i = 0; i < tokens; ++i) positions.push_back(static_cast<std::int32_t>(length + i));
-    return Tensor<std::int32_t, D>({batch(), tokens}, positions);
+      rows.insert(rows.end(), {static_cast<std::int32_t>(length), 0, static_cast<std::int32_t>(length + tokens)});
+    }
+    write(positions, batch() * std::max(capacity_, tokens), positions_);
+    write(rows, batch() * 3, rows_);
+    prepared_ = tokens;
+  }
+
+  /// The positions (B, T) of the next T tokens; the next step changes them.
+  Tensor<std::int32_t, D> next_positions(std::int64_t tokens) const {
+    prepare(tokens);
+    return detail::TensorAccess::view(positions_, {batch(), tokens}, {tokens, 1});
   }
 
   /// The positions (1, S) of the keys that append returns with the next T tokens.
   Tensor<std::int32_t, D> key_positions(std::int64_t tokens) const {
-    std::vector<std::int32_t> positions(static_cast<std::size_t>(longest() + tokens));
+    std::vector<std::int32_t> positions(static_cast<std::size_t>(shown(tokens)));
     for (std::size_t i = 0; i < positions.size(); ++i) positions[i] = static_cast<std::int32_t>(i);
-    return Tensor<std::int32_t, D>({1, longest() + tokens}, positions);
+    return Tensor<std::int32_t, D>({1, shown(tokens)}, positions);
   }
 
-  /// AttentionMask::rows of the next T tokens: they see what their row holds, and each other.
+  /// AttentionMask::rows of the next T tokens: they see what their row holds, and each other; the next step changes
+  /// them.
   Tensor<std::int32_t, D> mask_rows(std::int64_t tokens) const {
-    std::vector<std::int32_t> rows;
-    for (const std::int64_t length : lengths_)
-      rows.insert(rows.end(), {static_cast<std::int32_t>(length), 0, static_cast<std::int32_t>(length + tokens)});
-    return Tensor<std::int32_t, D>({batch(), 3}, rows);
+    prepare(tokens);
+    return detail::TensorAccess::view(rows_, {batch(), 3}, {3, 1});
   }
 
   /// Puts the next tokens (B, G, T, D) of a layer behind those that each row holds, and returns all of the layer, of
-  /// shape (B, G, longest + T, D), as a view that the next append may change. Layers come in order. Throws ShapeError,
-  /// ArgumentError when the capacity is exceeded, GradientError for tensors that need a gradient: none passes the
-  /// cache.
+  /// shape (B, G, longest + T, D), after show_whole(true) (B, G, capacity, D), as a view that the next append may
+  /// change. Layers come in order. Throws ShapeError, ArgumentError when the capacity is exceeded, GradientError for
+  /// tensors that need a gradient: none passes the cache.
   KeyValues<T, D> append(std::int64_t layer, const KeyValues<T, D>& next) {
     check(layer, next);
     KeyValues<T, D>& held = at(layer).own;
-    const std::int64_t tokens = next.keys.size(2), end = longest() + tokens;
+    const std::int64_t tokens = next.keys.size(2);
     if (!held.keys.defined()) {  // zeros: what is hidden is multiplied by 0, which must not meet a NaN
       Shape shape = next.keys.shape();
       shape[2] = capacity_;
       held = {zeros<T, D>(shape), zeros<T, D>(shape)};
     }
-    for (std::int64_t b = 0; b < batch(); ++b) {
-      const std::int64_t place = lengths_[static_cast<std::size_t>(b)];
-      copy_row(next.keys, b, held.keys, b, place, tokens);
-      copy_row(next.values, b, held.values, b, place, tokens);
-    }
-    return {slice(held.keys, 2, 0, end), slice(held.values, 2, 0, end)};
+    append(next.keys, held.keys);
+    append(next.values, held.values);
+    return {slice(held.keys, 2, 0, shown(tokens)), slice(held.values, 2, 0, shown(tokens))};
   }
 
   /// Counts the tokens that all layers have appended. Throws ArgumentError when there is no room for them.
@@ -91,6 +111,7 @@ class KeyValueCache {
     detail::require<ArgumentError>(tokens >= 0 && longest() + tokens <= capacity_, "cache: ", tokens, " tokens after ",
                                    longest(), " exceed the capacity of ", capacity_);
     for (std::int64_t& length : lengths_) length += tokens;
+    prepared_ = -1;
   }
 
   /// Forgets the tokens of row b from lengths[b] on. Throws ArgumentError for another number of rows, or for a length
@@ -102,6 +123,7 @@ class KeyValueCache {
       detail::require<ArgumentError>(lengths[b] >= 0 && lengths[b] <= lengths_[b], "cache: row ", b, " holds ",
                                      lengths_[b], " tokens and cannot be truncated to ", lengths[b]);
     lengths_ = lengths;
+    prepared_ = -1;
   }
 
   /// Row b becomes what row sources[b] was; the batch becomes as large as sources, as beam search and batches that
@@ -120,11 +142,13 @@ class KeyValueCache {
     for (const std::int64_t source : sources) lengths.push_back(lengths_[static_cast<std::size_t>(source)]);
     layers_ = std::move(layers);
     lengths_ = std::move(lengths);
+    prepared_ = -1;
   }
 
   /// Forgets all tokens and memories; the room for tokens stays.
   void clear() {
     lengths_.assign(lengths_.size(), 0);
+    prepared_ = -1;
     for (Layer& layer : layers_) layer.memory = {};
   }
 
@@ -156,6 +180,23 @@ class KeyValueCache {
                                    "cache: no gradient passes it; use it under NoGradient");
   }
 
+  /// How many places append returns with the next T tokens.
+  std::int64_t shown(std::int64_t tokens) const { return whole_ ? capacity_ : longest() + tokens; }
+
+  /// x (B, G, T, D) goes behind what each row holds in y (B, G, capacity, D).
+  void append(const Tensor<T, D>& x, Tensor<T, D>& y) const {
+    const auto from = detail::with_whole_channels(x);
+    const AppendShape shape{.batch = batch(), .heads = x.size(1), .time = x.size(2), .head_size = x.size(3),
+                            .capacity = capacity_, .x = detail::head_layout(from), .y = detail::head_layout(y)};
+    kernels<D>::append_rows(queue<D>::current(), shape, mask_rows(x.size(2)).data(), from.data(), y.mutable_data());
+  }
+
+  /// The values at the beginning of a tensor with room for so many.
+  static void write(const std::vector<std::int32_t>& values, std::int64_t room, Tensor<std::int32_t, D>& to) {
+    if (!to.defined() || to.count() < room) to = Tensor<std::int32_t, D>({room});
+    plinth::memory<D>::copy_from_host(to.mutable_data(), values.data(), values.size() * sizeof(std::int32_t));
+  }
+
   /// The first `tokens` times of row a of x become those from `to` on of row b of y.
   static void copy_row(const Tensor<T, D>& x, std::int64_t a, Tensor<T, D>& y, std::int64_t b, std::int64_t to,
                        std::int64_t tokens) {
@@ -175,6 +216,9 @@ class KeyValueCache {
 
   std::int64_t capacity_;
   std::vector<std::int64_t> lengths_;
+  bool whole_ = false;
+  mutable Tensor<std::int32_t, D> positions_, rows_;  // (B, T) and (B, 3) of the next tokens, with room
+  mutable std::int64_t prepared_ = -1;                // for how many tokens; -1: the lengths have changed since
   std::vector<Layer> layers_;
 };
 

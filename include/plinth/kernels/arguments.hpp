@@ -100,6 +100,17 @@ struct VisibleKeys {
   PLINTH_HD std::int64_t past(std::int64_t i) const { return causal_end + i < end ? causal_end + i : end; }
 };
 
+/// Sizes of appending x (B, H, T, D) to what each row of the batch holds in y (B, H, capacity, D).
+struct AppendShape {
+  std::int64_t batch = 0,  ///< B
+      heads = 0,           ///< H
+      time = 0,            ///< T
+      head_size = 0,       ///< D
+      capacity = 0;        ///< places of y
+  HeadLayout x,            ///< of what is appended
+      y;                   ///< of what it is appended to
+};
+
 /// Sizes of a rotary embedding over x (B, H, T, D), of which the first `rotated` channels of each head turn.
 /// interleaved: the pairs are (2i, 2i + 1); otherwise (i, i + rotated / 2).
 struct RotaryShape {

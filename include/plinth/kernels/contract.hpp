@@ -141,6 +141,13 @@ concept GatherRows = requires(queue<D>& q, Count n, Count table_rows, Count colu
   K::scatter_add_rows(q, n, table_rows, columns, ids, table, y);
 };
 
+/// y[b, h, rows[3 b] + t] = x[b, h, t], head_size values each, where rows (B, 3) are those of VisibleKeys. A place
+/// outside the capacity throws ArgumentError on the CPU; on a GPU nothing is written there.
+template <class K, class D, class T>
+concept AppendRows = requires(queue<D>& q, const AppendShape& shape, const std::int32_t* rows, const T* x, T* y) {
+  K::append_rows(q, shape, rows, x, y);
+};
+
 /// y[i] = x[i] / (1 - probability) where stream.word(i, *step) is at least probability 2^32, else 0. y may be x.
 template <class K, class D, class T>
 concept Dropout = requires(queue<D>& q, Count n, double probability, const RandomStream& stream,
@@ -190,7 +197,7 @@ concept RequiredKernels =
     contract::Binary<K, D, T> && contract::ReduceSum<K, D, T> && contract::SquaredNorm<K, D, T> &&
     contract::Gemm<K, D, T> && contract::Softmax<K, D, T> && contract::AttentionMask<K, D, T> &&
     contract::LayerNorm<K, D, T> &&
-    contract::RmsNorm<K, D, T> && contract::GatherRows<K, D, T> && contract::Dropout<K, D, T> &&
+    contract::RmsNorm<K, D, T> && contract::GatherRows<K, D, T> && contract::AppendRows<K, D, T> && contract::Dropout<K, D, T> &&
     contract::CrossEntropy<K, D, T> && contract::Rotate<K, D, T> && contract::Optimizer<K, D, T>;
 
 /// Optional: C = f(A B + bias), pre_activation (may be null) = A B + bias; bias (N) may be null.

@@ -111,6 +111,7 @@ struct kernels<Meta> {
   static void rms_norm_backward(Queue&, const auto&...) {}
   static void gather_rows(Queue&, const auto&...) {}
   static void scatter_add_rows(Queue&, const auto&...) {}
+  static void append_rows(Queue&, const auto&...) {}
   static void dropout(Queue&, const auto&...) {}
   static void cross_entropy(Queue&, const auto&...) {}
   static void cross_entropy_backward(Queue&, const auto&...) {}

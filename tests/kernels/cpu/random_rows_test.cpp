@@ -85,10 +85,10 @@ void check_rms_norm(Random& random, Count rows, Count columns) {
 }
 
 /// Tokens before heads in memory or behind them, dense or with gaps.
-HeadLayout layout(Random& random, const RotaryShape& s) {
-  const Count row = s.head_size + random.below(3);
-  return random.one_in(2) ? HeadLayout{s.heads * s.time * row, row, s.heads * row}
-                          : HeadLayout{s.heads * s.time * row, s.time * row, row};
+HeadLayout layout(Random& random, Count heads, Count time, Count head_size) {
+  const Count row = head_size + random.below(3);
+  return random.one_in(2) ? HeadLayout{heads * time * row, row, heads * row}
+                          : HeadLayout{heads * time * row, time * row, row};
 }
 
 }  // namespace
@@ -205,8 +205,8 @@ TEMPLATE_TEST_CASE("random rotations", "", float, bfloat16) {
                   .interleaved = random.one_in(2),
                   .inverse = random.one_in(2)};
     if (random.one_in(2)) s.rotated = head_size / 2 * 2;
-    s.x = layout(random, s);
-    s.y = layout(random, s);
+    s.x = layout(random, heads, time, head_size);
+    s.y = layout(random, heads, time, head_size);
     const auto positions = random.integers(s.table_rows, s.batch * time);
     auto x = read<T>(random, s.batch * s.x.batch), y = written<T>(random, s.batch * s.y.batch);
     auto table = read<accumulator_t<T>>(random, s.table_rows * s.rotated);
@@ -217,5 +217,26 @@ TEMPLATE_TEST_CASE("random rotations", "", float, bfloat16) {
                  << s.table_rows << ", x " << s.x.head << ' ' << s.x.time << ", y " << s.y.head << ' ' << s.y.time
                  << (s.interleaved ? ", interleaved" : "") << (s.inverse ? ", inverse" : ""));
     CHECK(y.wrong("y", 4) == "");
+  }
+}
+
+TEMPLATE_TEST_CASE("random appended rows", "", float, bfloat16) {
+  using T = TestType;
+  Random random(16);
+  for (int k = 0; k < shapes; ++k) {
+    const Count heads = random.length(6), time = random.below(10), head_size = random.length(140),
+                capacity = time + random.below(20), batch = random.below(4);
+    const AppendShape s{.batch = batch,
+                        .heads = heads,
+                        .time = time,
+                        .head_size = head_size,
+                        .capacity = capacity,
+                        .x = layout(random, heads, time, head_size),
+                        .y = layout(random, heads, capacity, head_size)};
+    const auto rows = random.integers(capacity - time + 1, 3 * batch);
+    auto x = read<T>(random, batch * s.x.batch), y = changed<T>(random, batch * s.y.batch);
+    on_both([&]<class D>(D d) { kernels<D>::append_rows(queue<D>::current(), s, rows.data(), x.at(d), y.at(d)); });
+    INFO(batch << " x " << heads << " x " << time << " x " << head_size << " of " << capacity);
+    CHECK(y.wrong("y", 0) == "");
   }
 }

@@ -84,6 +84,12 @@ TEST_CASE("rows outside the table are refused before anything is written") {
   CHECK(y == std::vector<float>(4, 9.0f));
   CHECK_THROWS_AS(kernels<Cpu>::scatter_add_rows(q, 2, 3, 2, negative.data(), y.data(), table.data()), ArgumentError);
   CHECK(table == std::vector<float>(6, 1.0f));
+  const AppendShape two{.batch = 1, .heads = 1, .time = 2, .head_size = 2, .capacity = 3, .x = {4, 4, 2}, .y = {6, 6, 2}};
+  for (const std::int32_t place : {-1, 2}) {
+    const std::int32_t row[3] = {place, 0, 3};
+    CHECK_THROWS_AS(kernels<Cpu>::append_rows(q, two, row, y.data(), table.data()), ArgumentError);
+  }
+  CHECK(table == std::vector<float>(6, 1.0f));
 }
 
 TEST_CASE("rotation in both pairings, both memory orders and of part of a head") {

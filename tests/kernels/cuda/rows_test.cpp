@@ -194,3 +194,16 @@ TEST_CASE("cuda: an index outside its table yields NaN, and touches nothing else
   const auto values = turned.values();
   CHECK((values[0] == 0.5f && values[1] == 0.5f && std::isnan(values[4]) && std::isnan(values[5]) && values[6] == 0.5f));
 }
+
+TEMPLATE_TEST_CASE("cuda: rows are appended behind what the device says is there", "[cuda]", float, bfloat16) {
+  using T = TestType;
+  const AppendShape shape{.batch = 3, .heads = 2, .time = 2, .head_size = 5, .capacity = 7, .x = {20, 5, 10}, .y = {70, 35, 5}};
+  const std::vector<std::int32_t> places = {0, 0, 2, 5, 0, 7, 3, 0, 5};
+  const auto on = [&]<class D>(D) {
+    auto rows = on_devices::placed<D>(places);
+    auto x = on_devices::placed<D>(numbers::normal<T>(60, 1)), y = on_devices::placed<D>(numbers::normal<T>(210, 2));
+    kernels<D>::append_rows(queue<D>::current(), shape, rows.data(), x.data(), y.data());
+    return y.values();
+  };
+  CHECK(numbers::distance(on(Cuda()), on(Plain())) == 0);
+}

@@ -41,6 +41,22 @@ struct CpuRows {
     });
   }
 
+  /// Throws ArgumentError for a place outside the capacity.
+  template <class T>
+  static void append_rows(queue<Cpu>& queue, const AppendShape& s, const std::int32_t* rows, const T* x, T* y) {
+    for (std::int64_t b = 0; b < s.batch; ++b)
+      detail::require<ArgumentError>(rows[3 * b] >= 0 && rows[3 * b] + s.time <= s.capacity, "append_rows: ", s.time,
+                                     " places from ", rows[3 * b], " on of ", s.capacity);
+    over_rows(queue, s.batch * s.heads, s.time * s.head_size, [&](std::int64_t row) {
+      const std::int64_t b = row / s.heads, h = row % s.heads;
+      for (std::int64_t t = 0; t < s.time; ++t) {
+        const T* from = x + b * s.x.batch + h * s.x.head + t * s.x.time;
+        T* to = y + b * s.y.batch + h * s.y.head + (rows[3 * b] + t) * s.y.time;
+        independently(0, s.head_size, [=](std::int64_t i) { to[i] = from[i]; });
+      }
+    });
+  }
+
   /// Throws ArgumentError for a position outside the table.
   template <class T>
   static void rotate(queue<Cpu>& queue, const RotaryShape& shape, const T* x, const std::int32_t* positions,

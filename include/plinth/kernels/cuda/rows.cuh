@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Rows of a table: gathering them by index, adding gradients back, and turning them by their position (RoPE). An index
-// outside the table yields NaN.
+// Rows of a table: gathering them by index, adding gradients back, appending them behind others, and turning them by their
+// position (RoPE). An index outside the table yields NaN.
 #pragma once
 
 #include <cstdint>
@@ -54,6 +54,23 @@ __global__ void __launch_bounds__(scatter_threads)
   }
 }
 
+template <class T>
+struct AppendRows {
+  AppendShape shape;
+  const std::int32_t* rows;
+  const T* x;
+  T* y;
+
+  __device__ void operator()(std::int64_t at) const {
+    const std::int64_t i = at % shape.head_size, h = at / shape.head_size % shape.heads,
+                       row = at / shape.head_size / shape.heads, b = row / shape.time, t = row % shape.time,
+                       place = rows[3 * b] + t;
+    if (place < 0 || place >= shape.capacity) return;
+    y[b * shape.y.batch + h * shape.y.head + place * shape.y.time + i] =
+        x[b * shape.x.batch + h * shape.x.head + t * shape.x.time + i];
+  }
+};
+
 /// A pair of channels of a head, or one that does not turn.
 template <class T>
 struct Rotate {
@@ -102,6 +119,11 @@ struct CudaRows {
     if (n == 0 || columns == 0) return;
     launch(queue, blocks_for(table_rows, scatter_rows), scatter_threads, scatter_threads * sizeof(std::int32_t),
            scatter_rows_of<T>, n, table_rows, columns, ids, dy, dtable);
+  }
+
+  template <class T>
+  static void append_rows(queue<Cuda>& queue, const AppendShape& shape, const std::int32_t* rows, const T* x, T* y) {
+    for_each_index(queue, shape.batch * shape.time * shape.heads * shape.head_size, AppendRows<T>{shape, rows, x, y});
   }
 
   template <class T>
