@@ -12,6 +12,7 @@
 #include <plinth/attention/cache.hpp>
 #include <plinth/generate/sample.hpp>
 #include <plinth/ops/shape.hpp>
+#include <plinth/tensor/replay.hpp>
 
 namespace plinth {
 
@@ -35,7 +36,8 @@ concept CachedModel = requires(const M& model, const Tensor<std::int32_t, typena
   model.logits(model.hidden_states(tokens, {}, cache));
 };
 
-/// What a model says of the token behind a sequence, which grows at its end or loses tokens at its beginning.
+/// What a model says of the token behind a sequence, which grows at its end or loses tokens at its beginning. Where the
+/// device has graphs, steps of one token are replays.
 template <class M>
 class NextToken {
  public:
@@ -52,6 +54,10 @@ class NextToken {
     begin_ = begin;
     const auto fresh = tokens.subspan(static_cast<std::size_t>(begin + cache_.longest()));
     const auto count = static_cast<std::int64_t>(fresh.size());
+    if constexpr (CachedModel<M> && Recordable<D>) {
+      cache_.show_whole(count == 1 && replay_.recordable());
+      if (count == 1) return behind(fresh);
+    }
     const Tensor<std::int32_t, D> input({1, count}, fresh);
     if constexpr (CachedModel<M>)
       return model_.logits(slice(model_.hidden_states(input, {}, &cache_), 1, count - 1, count)).to_vector();
@@ -60,9 +66,24 @@ class NextToken {
   }
 
  private:
+  /// The logits (V) behind one token that follows those of the cache.
+  std::vector<T> behind(std::span<const std::int32_t> token) {
+    if (!token_.defined()) token_ = Tensor<std::int32_t, D>({1, 1});
+    memory<D>::copy_from_host(token_.mutable_data(), token.data(), token.size_bytes());
+    cache_.prepare(1);
+    const auto lengths = cache_.lengths();
+    const bool called = replay_.run([&] { logits_ = model_.logits(model_.hidden_states(token_, {}, &cache_)); },
+                                    [&] { cache_.truncate(lengths); });
+    if (!called) cache_.advance(1);
+    return logits_.to_vector();
+  }
+
   const M& model_;
   KeyValueCache<T, D> cache_;
   std::int64_t begin_ = 0;
+  Tensor<std::int32_t, D> token_;  // (1, 1)
+  Tensor<T, D> logits_;            // (1, 1, V)
+  Replay<D> replay_;
 };
 
 }  // namespace detail

@@ -15,6 +15,7 @@
 #include <plinth/train/clip.hpp>
 #include <plinth/train/loss_scale.hpp>
 #include <plinth/train/non_finite.hpp>
+#include <plinth/train/recorded_step.hpp>
 #include <plinth/train/schedule.hpp>
 #include <plinth/train/token_windows.hpp>
 
@@ -78,6 +79,7 @@ class Trainer {
   using D = typename M::device;
   using Scalar = Tensor<accumulator_t<T>, D>;  // of rank 0
   static constexpr bool scales_loss = std::same_as<T, half>;
+  static constexpr bool records = detail::Recordable<D> && !scales_loss;
 
  public:
   /// With AdamW and a cosine with warm-up, or a LinearSchedule. Throws ArgumentError for options out of range.
@@ -111,19 +113,22 @@ class Trainer {
     name_dropout_sites(model);
   }
 
-  /// Trains a language model: loss(at) is model.loss(inputs, targets) of a batch of windows.
+  /// Trains a language model: loss(at) is model.loss(inputs, targets) of a batch of windows. On CUDA the passes of the
+  /// second step are recorded in a graph (graph<Cuda>), which later steps replay, and recorded anew when a parameter, its
+  /// need of a gradient or a dropout of the model has changed. In half precision, and where model.loss copies between the
+  /// program and the device (ALiBi, T5's relative positions), every step queues its kernels one by one.
   template <class Observer = detail::Unobserved>
   void fit(const TokenWindows& data, Observer&& observer = {}) {
     static_assert(
         LanguageModel<M>,
         "a language model has loss(tokens, targets), such as: return cross_entropy((*this)(tokens), targets);");
-    const std::int64_t context = options_.context ? options_.context : model_.config.context;
-    fit(
-        [&](const MicroStep& at) {
-          const auto batch = data.template batch<D>(options_.batch, context, at.seed, at.step, at.micro_step);
-          return model_.loss(batch.inputs, batch.targets);
-        },
-        observer);
+    const auto loss = [&](const MicroStep& at) { return loss_of(windows<D>(data, at)); };
+    if constexpr (records) {
+      detail::RecordedStep<M> recorded(options_.seed, options_.accumulation);
+      train([&] { return backward_of_step(recorded, data); }, loss, observer);
+    } else {
+      fit(loss, observer);
+    }
   }
 
   /// Runs the steps that are left, each of the mean of loss(const MicroStep&) over its micro-steps. Every
@@ -136,13 +141,7 @@ class Trainer {
   template <class Loss, class Observer = detail::Unobserved>
     requires std::invocable<Loss&, const MicroStep&>
   void fit(Loss&& loss, Observer&& observer = {}) {
-    clear_gradients(model_);
-    try {
-      run(loss, observer);
-    } catch (...) {
-      take_back(watch_.look());  // the loss may throw between two looks
-      throw;
-    }
+    train([&] { return backward_of_step(loss); }, loss, observer);
   }
 
   /// Where the run is: what restore takes.
@@ -168,11 +167,23 @@ class Trainer {
   /// @}
 
  private:
-  template <class Loss, class Observer>
-  void run(Loss& loss, Observer& observer) {
+  /// Runs the steps that are left; passes() is backward_of_step of the next one.
+  template <class Passes, class Loss, class Observer>
+  void train(const Passes& passes, Loss& loss, Observer& observer) {
+    clear_gradients(model_);
+    try {
+      run(passes, loss, observer);
+    } catch (...) {
+      take_back(watch_.look());  // the loss may throw between two looks
+      throw;
+    }
+  }
+
+  template <class Passes, class Loss, class Observer>
+  void run(const Passes& passes, Loss& loss, Observer& observer) {
     for (bool first = true; next_step_ < options_.steps; first = false) {
       TrainingStep report = {next_step_, schedule_(next_step_), 0, 0};
-      const Scalar mean = backward_of_step(loss);
+      const Scalar mean = passes();
       if (first) require_all_reached();
       const Scalar norm = take_step(report.learning_rate, mean);
       ++next_step_;
@@ -190,12 +201,32 @@ class Trainer {
     }
   }
 
+  auto loss_of(const Batch<D>& batch) const { return model_.loss(batch.inputs, batch.targets); }
+  template <class To>
+  Batch<To> windows(const TokenWindows& data, const MicroStep& at) const {
+    const std::int64_t context = options_.context ? options_.context : model_.config.context;
+    return data.template batch<To>(options_.batch, context, at.seed, at.step, at.micro_step);
+  }
+
   /// Gathers the gradients of the next step and returns its loss.
   template <class Loss>
   Scalar backward_of_step(Loss& loss) {
+    return backward_of_step(loss, [&](std::int64_t micro) { return TrainingScope<D>(options_.seed, next_step_, micro); });
+  }
+  /// The same of a language model, by a replay where that is possible.
+  Scalar backward_of_step(detail::RecordedStep<M>& recorded, const TokenWindows& data) {
+    const auto draw = [&](std::int64_t micro) { return windows<Cpu>(data, {options_.seed, next_step_, micro}); };
+    const auto loss = [&](const MicroStep& at) { return loss_of(recorded.batch(at.micro_step)); };
+    return recorded.run(model_, next_step_, draw, [&] {
+      return backward_of_step(loss, [&](std::int64_t micro) { return recorded.scope(micro); });
+    });
+  }
+  /// Gathers the gradients of loss(micro-step), each within scope(number of the micro-step), and returns their mean.
+  template <class Loss, class Scope>
+  Scalar backward_of_step(Loss& loss, const Scope& scope) {
     Scalar mean;
     for (std::int64_t micro = 0; micro < options_.accumulation; ++micro) {
-      const TrainingScope<D> training(options_.seed, next_step_, micro);
+      const TrainingScope<D> training = scope(micro);
       const auto part =
           loss(MicroStep{options_.seed, next_step_, micro}) * (1.0 / static_cast<double>(options_.accumulation));
       if constexpr (scales_loss)

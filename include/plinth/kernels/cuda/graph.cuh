@@ -2,8 +2,6 @@
 // graph<Cuda>: many kernels queued by one call.
 #pragma once
 
-#include <exception>
-
 #include <plinth/kernels/cuda/queue.cuh>
 
 namespace plinth {
