@@ -17,6 +17,19 @@
 
 namespace plinth {
 
+namespace detail {
+
+/// Of query, key and value, and of the output, whose channels lie side by side.
+template <class T, class D>
+AttentionShape attention_shape(const Tensor<T, D>& q, const Tensor<T, D>& k, const Tensor<T, D>& v,
+                               const Tensor<T, D>& y, bool causal, std::int64_t window, double scale) {
+  return {.batch = q.size(0), .heads = q.size(1), .key_heads = k.size(1), .queries = q.size(2), .keys = k.size(2),
+          .head_size = q.size(3), .query = head_layout(q), .key = head_layout(k), .value = head_layout(v),
+          .output = head_layout(y), .causal = causal, .window = window, .scale = scale};
+}
+
+}  // namespace detail
+
 /// Attention without the (T, S) matrix in memory; backward recomputes it from the log-sum-exp of each row.
 template <class T, class D>
   requires FusedAttention<kernels<D>, D, T>
@@ -70,10 +83,7 @@ struct AttentionOp {
  private:
   AttentionShape shape(const Tensor<T, D>& q, const Tensor<T, D>& k, const Tensor<T, D>& v,
                        const Tensor<T, D>& y) const {
-    return {.batch = q.size(0), .heads = q.size(1), .key_heads = k.size(1), .queries = q.size(2), .keys = k.size(2),
-            .head_size = q.size(3), .query = detail::head_layout(q), .key = detail::head_layout(k),
-            .value = detail::head_layout(v), .output = detail::head_layout(y), .causal = causal, .window = window,
-            .scale = scale};
+    return detail::attention_shape(q, k, v, y, causal, window, scale);
   }
 };
 
@@ -92,6 +102,18 @@ void check_attention(const Tensor<T, D>& q, const Tensor<T, D>& k, const Tensor<
 /// The factor of the scores: 1 / sqrt(D) unless another one is given.
 inline double attention_scale(double scale, std::int64_t head_size) {
   return scale != 0 ? scale : 1 / std::sqrt(static_cast<double>(head_size));
+}
+
+/// Attention of few queries, of which no gradient is asked.
+template <class T, class D>
+Tensor<T, D> decode_attention(const Tensor<T, D>& q, const Tensor<T, D>& k, const Tensor<T, D>& v,
+                              const AttentionMask<T, D>& mask, double scale) {
+  const auto whole_q = with_whole_channels(q), whole_k = with_whole_channels(k), whole_v = with_whole_channels(v);
+  auto y = heads_like(q);
+  const auto shape = attention_shape(whole_q, whole_k, whole_v, y, mask.causal, mask.window, scale);
+  kernels<D>::attention(queue<D>::current(), shape, dense(mask.rows).data(), whole_q.data(), whole_k.data(),
+                        whole_v.data(), y.mutable_data(), static_cast<accumulator_t<T>*>(nullptr));
+  return y;
 }
 
 }  // namespace detail
@@ -134,12 +156,17 @@ template <Real T, class D>
 Tensor<T, D> attention(const Tensor<T, D>& q, const Tensor<T, D>& k, const Tensor<T, D>& v,
                        const AttentionMask<T, D>& mask = {}, double scale = 0, const Dropout& dropout = {}) {
   detail::check_attention(q, k, v, mask);
+  const bool dropped = dropout.probability != 0 && TrainingScope<D>::current();
   if constexpr (FusedAttention<kernels<D>, D, T>) {
-    const bool dropped = dropout.probability != 0 && TrainingScope<D>::current();
     if (!mask.bias.defined() && !dropped)
       return apply(AttentionOp<T, D>{mask.causal, mask.window, detail::attention_scale(scale, q.size(3)),
                                      detail::dense(mask.rows), {}, {}, {}, {}, {}},
                    q, k, v);
+  } else if constexpr (DecodeAttention<kernels<D>, D, T>) {
+    const auto few = detail::attention_shape(q, k, v, q, mask.causal, mask.window, 0);
+    if (!mask.bias.defined() && !dropped && kernels<D>::decodes(few) &&
+        !(needs_gradient(q) || needs_gradient(k) || needs_gradient(v)))
+      return detail::decode_attention(q, k, v, mask, detail::attention_scale(scale, q.size(3)));
   }
   return composed_attention(q, k, v, mask, scale, dropout);
 }

@@ -228,4 +228,14 @@ concept FusedAttention = requires(queue<D>& q, const AttentionShape& shape, cons
   K::attention_backward(q, shape, rows, query, key, value, output, saved, doutput, dquery, dkey, dvalue);
 };
 
+/// Optional, where there is no FusedAttention: the same attention without its backward, of shapes that decodes() names,
+/// those of few queries.
+template <class K, class D, class T>
+concept DecodeAttention =
+    requires(queue<D>& q, const AttentionShape& shape, const std::int32_t* rows, const T* query, const T* key,
+             const T* value, T* output, accumulator_t<T>* log_sum_exp) {
+      { K::decodes(shape) } -> std::same_as<bool>;
+      K::attention(q, shape, rows, query, key, value, output, log_sum_exp);
+    };
+
 }  // namespace plinth

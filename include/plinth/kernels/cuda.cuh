@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The CUDA backend: kernels<Cuda> joins the structs of kernels/cuda/. It has all that the contract requires, the fused
-// product, by cuBLASLt, which programs link (-lcublasLt), and attention of 16-bit types on tensor cores, of compute
-// capability 8.0 and more.
+// product, by cuBLASLt, which programs link (-lcublasLt), attention of 16-bit types on tensor cores, of compute capability
+// 8.0 and more, and attention of few queries, in float too.
 #pragma once
 
 #include <plinth/kernels/contract.hpp>
@@ -35,6 +35,7 @@ static_assert(RequiredKernels<kernels<Cuda>, Cuda, float> && RequiredKernels<ker
               RequiredKernels<kernels<Cuda>, Cuda, bfloat16> && RequiredKernels<kernels<Cuda>, Cuda, half>);
 static_assert(FusedGemm<kernels<Cuda>, Cuda, float> && FusedGemm<kernels<Cuda>, Cuda, double> &&
               FusedGemm<kernels<Cuda>, Cuda, bfloat16> && FusedGemm<kernels<Cuda>, Cuda, half>);
-static_assert(FusedAttention<kernels<Cuda>, Cuda, bfloat16> && FusedAttention<kernels<Cuda>, Cuda, half>);
+static_assert(FusedAttention<kernels<Cuda>, Cuda, bfloat16> && FusedAttention<kernels<Cuda>, Cuda, half> &&
+              DecodeAttention<kernels<Cuda>, Cuda, float>);
 
 }  // namespace plinth

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Attention of the CUDA backend: of 16-bit types on tensor cores, without the (queries, keys) matrix in memory; the
-// mask of the composed form for all.
+// Attention of the CUDA backend, without the (queries, keys) matrix in memory: of 16-bit types on tensor cores, of few
+// queries with their keys split over blocks; the mask of the composed form for all.
 #pragma once
 
 #include <algorithm>
@@ -13,6 +13,7 @@
 #include <plinth/kernels/cuda/attention_backward.cuh>
 #include <plinth/kernels/cuda/attention_backward_keys.cuh>
 #include <plinth/kernels/cuda/attention_backward_queries.cuh>
+#include <plinth/kernels/cuda/attention_decode.cuh>
 #include <plinth/kernels/cuda/attention_forward.cuh>
 #include <plinth/kernels/cuda/attention_walk.cuh>
 #include <plinth/kernels/cuda/elementwise.cuh>
@@ -24,6 +25,10 @@ namespace plinth::cuda {
 /// What tensor cores multiply and sum in float.
 template <class T>
 concept SixteenBits = std::same_as<T, bfloat16> || std::same_as<T, half>;
+
+/// What attention sums in float.
+template <class T>
+concept SummedInFloat = SixteenBits<T> || std::same_as<T, float>;
 
 template <class T>
 struct MaskElement {
@@ -57,8 +62,9 @@ void with_width(const AttentionShape& shape, const F& f) {
 /// Whether the rows of an operand consist of pieces of 16 bytes, aligned to that.
 template <class T>
 bool in_pieces(const AttentionShape& shape, const T* x, const HeadLayout& layout) {
-  return reinterpret_cast<std::uintptr_t>(x) % (piece * sizeof(T)) == 0 && shape.head_size % piece == 0 &&
-         layout.batch % piece == 0 && layout.head % piece == 0 && layout.time % piece == 0;
+  constexpr int size = 16 / sizeof(T);
+  return reinterpret_cast<std::uintptr_t>(x) % 16 == 0 && shape.head_size % size == 0 && layout.batch % size == 0 &&
+         layout.head % size == 0 && layout.time % size == 0;
 }
 
 struct CudaAttention {
@@ -69,18 +75,28 @@ struct CudaAttention {
     for_each_index(queue, shape.batch * shape.queries * shape.keys, MaskElement<T>{shape, rows, mask});
   }
 
-  /// log_sum_exp (B, H, queries) may be null. Throws ArgumentError for heads of more than 256 channels.
-  template <SixteenBits T>
+  /// Whether a shape has so few queries that its keys are split over blocks, in float too.
+  static bool decodes(const AttentionShape& s) {
+    return s.queries <= Decode::most_queries && s.head_size <= Decode::channels * warp_size && s.keys < longest_sequence;
+  }
+
+  /// log_sum_exp (B, H, queries) may be null. Throws ArgumentError for heads of more than 256 channels and, in float,
+  /// for a shape that decodes() does not name, MemoryError when there is no room for the parts of a split.
+  template <SummedInFloat T>
   static void attention(queue<Cuda>& queue, const AttentionShape& s, const std::int32_t* rows, const T* query,
                         const T* key, const T* value, T* output, float* log_sum_exp) {
-    const bool whole = in_pieces(s, query, s.query) && in_pieces(s, key, s.key) && in_pieces(s, value, s.value) &&
-                       in_pieces(s, output, s.output);
-    with_width(s, [&](auto width) {
-      using Tile = ForwardTile<width()>;
-      launch(queue, s.batch * s.heads * blocks_for(s.queries, Tile::queries), Tile::block, Tile::bytes,
-             attention_forward<T, width()>, s, rows, whole, exponent_factor(s.scale), query, key, value, output,
-             log_sum_exp);
-    });
+    const bool whole = in_pieces(s, query, s.query) && in_pieces(s, key, s.key) && in_pieces(s, value, s.value);
+    if (decodes(s)) return decode(queue, s, rows, whole, query, key, value, output, log_sum_exp);
+    if constexpr (SixteenBits<T>)
+      with_width(s, [&](auto width) {
+        using Tile = ForwardTile<width()>;
+        launch(queue, s.batch * s.heads * blocks_for(s.queries, Tile::queries), Tile::block, Tile::bytes,
+               attention_forward<T, width()>, s, rows, whole && in_pieces(s, output, s.output),
+               exponent_factor(s.scale), query, key, value, output, log_sum_exp);
+      });
+    else
+      detail::require<ArgumentError>(false, "attention: ", s.queries, " queries of ", s.head_size,
+                                     " channels in float, which has no tiles on this device");
   }
 
   /// Overwrites dquery, dkey and dvalue, which lie as query, key and value do; doutput lies as output. Throws as
@@ -106,6 +122,20 @@ struct CudaAttention {
              attention_backward_queries<T, width()>, s, rows, whole, exponent_factor(s.scale), query, key, value,
              statistics.data(), doutput, dquery);
     });
+  }
+
+ private:
+  template <class T>
+  static void decode(queue<Cuda>& queue, const AttentionShape& s, const std::int32_t* rows, bool whole, const T* query,
+                     const T* key, const T* value, T* output, float* log_sum_exp) {
+    const std::int64_t together = s.queries * (s.heads / std::max<std::int64_t>(s.key_heads, 1));
+    const auto with = [&](auto count) {
+      launch_decode<count()>(queue, s, rows, whole, query, key, value, output, log_sum_exp);
+    };
+    if (together <= 1) return with(std::integral_constant<int, 1>());
+    if (together <= 2) return with(std::integral_constant<int, 2>());
+    if (together <= 4) return with(std::integral_constant<int, 4>());
+    with(std::integral_constant<int, Decode::most_rows>());
   }
 };
 

@@ -27,6 +27,16 @@ __device__ void for_constants(const F& f) {
   }(std::make_integer_sequence<int, Count>());
 }
 
+/// Elements `first` and those that follow of a line of `length`, zeros behind its end.
+template <int Width, class T>
+__device__ Pack<T, Width> load_pack(const T* line, std::int64_t first, std::int64_t length, bool aligned) {
+  if (aligned && first + Width <= length) return *reinterpret_cast<const Pack<T, Width>*>(line + first);
+  Pack<T, Width> pack = {};
+  for (int i = 0; i < Width; ++i)
+    if (first + i < length) pack.values[i] = line[first + i];
+  return pack;
+}
+
 template <class Y, int Width, class F, class... X>
 __device__ Pack<Y, Width> map_pack(const F& f, const Pack<X, Width>&... x) {
   Pack<Y, Width> y;

@@ -13,16 +13,6 @@
 
 namespace plinth::cuda {
 
-/// Elements `first` and those that follow of a line of `length`, zeros behind its end.
-template <int Width, class T>
-__device__ Pack<T, Width> load_pack(const T* line, std::int64_t first, std::int64_t length, bool aligned) {
-  if (aligned && first + Width <= length) return *reinterpret_cast<const Pack<T, Width>*>(line + first);
-  Pack<T, Width> pack = {};
-  for (int i = 0; i < Width; ++i)
-    if (first + i < length) pack.values[i] = line[first + i];
-  return pack;
-}
-
 /// A warp for each column of C: lane l adds packs l, l + 32, ... of K, one element after the other, then the lanes are
 /// added. So the bits depend neither on the alignment nor on the number of rows.
 struct FewRows {
