@@ -48,8 +48,8 @@ class NextToken {
   NextToken(const M& model, std::int64_t count, std::int64_t length)
       : model_(model), cache_(1, count + std::clamp<std::int64_t>(model.config.context - count, 0, length)) {}
 
-  /// The logits (V) behind tokens [begin, tokens.size()).
-  std::vector<T> logits(std::span<const std::int32_t> tokens, std::int64_t begin) {
+  /// The logits (1, 1, V) behind tokens [begin, tokens.size()).
+  Tensor<T, D> logits(std::span<const std::int32_t> tokens, std::int64_t begin) {
     if (begin != begin_) cache_.clear();
     begin_ = begin;
     const auto fresh = tokens.subspan(static_cast<std::size_t>(begin + cache_.longest()));
@@ -60,9 +60,9 @@ class NextToken {
     }
     const Tensor<std::int32_t, D> input({1, count}, fresh);
     if constexpr (CachedModel<M>)
-      return model_.logits(slice(model_.hidden_states(input, {}, &cache_), 1, count - 1, count)).to_vector();
+      return model_.logits(slice(model_.hidden_states(input, {}, &cache_), 1, count - 1, count));
     else
-      return slice(model_(input), 1, count - 1, count).to_vector();
+      return slice(model_(input), 1, count - 1, count);
   }
 
  private:
@@ -86,6 +86,40 @@ class NextToken {
   Replay<D> replay_;
 };
 
+/// Draws the tokens of one sequence: on the device where it can, so that a token comes back in place of all logits.
+template <class T, class D>
+class TokenDraw {
+ public:
+  TokenDraw(const SamplingOptions& options, std::uint64_t seed)
+      : options_(options), stream_{seed, RandomPurpose::sample, 0} {}
+
+  /// The next token from logits (1, 1, V), given all before it. Throws ArgumentError for logits without a finite
+  /// maximum.
+  std::int32_t operator()(const Tensor<T, D>& logits, std::span<const std::int32_t> seen) {
+    if constexpr (SampleRows<kernels<D>, D, T>)
+      if (options_.repetition_penalty == 1) return on_device(dense(logits));
+    return sample<T>(logits.to_vector(), options_, stream_.uniform(drawn_++), seen);
+  }
+
+ private:
+  std::int32_t on_device(const Tensor<T, D>& logits) {
+    if (!token_.defined()) {
+      token_ = Tensor<std::int32_t, D>({1});
+      drawn_there_ = Tensor<std::int32_t, D>({1}, std::vector<std::int32_t>{0});
+    }
+    kernels<D>::sample(queue<D>::current(), 1, logits.count(), options_, stream_, logits.data(),
+                       drawn_there_.mutable_data(), token_.mutable_data());
+    const std::int32_t token = token_.item();
+    require<ArgumentError>(token >= 0, "sample: no finite largest logit, or one that is not a number");
+    return token;
+  }
+
+  SamplingOptions options_;
+  RandomStream stream_;
+  std::uint64_t drawn_ = 0;                      // how many, where the program draws
+  Tensor<std::int32_t, D> drawn_there_, token_;  // the same (1) where the device draws, and the last token (1)
+};
+
 }  // namespace detail
 
 /// The prompt and up to `length` tokens after it. The model sees the last tokens of both: when they fill its context,
@@ -94,7 +128,6 @@ class NextToken {
 template <class M>
 std::vector<std::int32_t> generate(const M& model, std::vector<std::int32_t> tokens,
                                    const GenerateOptions& options = {}) {
-  using T = typename M::element;
   detail::require<ArgumentError>(!tokens.empty(), "generate: the prompt has no token to start from");
   for (const std::int32_t token : tokens)  // all of them: the model sees only the last ones
     detail::require<ArgumentError>(token >= 0 && token < model.config.vocabulary, "generate: token ", token,
@@ -102,16 +135,14 @@ std::vector<std::int32_t> generate(const M& model, std::vector<std::int32_t> tok
   detail::require<ArgumentError>(options.length >= 0, "generate: length ", options.length, " is negative");
   detail::check(options.sampling);
   const NoGradient no_gradient;
-  const RandomStream stream{options.seed, RandomPurpose::sample, 0};
   const std::int64_t context = model.config.context;
   const auto size = [&] { return static_cast<std::int64_t>(tokens.size()); };
   std::int64_t begin = std::max<std::int64_t>(0, size() - context);  // of what the model sees
   detail::NextToken<M> next(model, std::min(size(), context), options.length);
+  detail::TokenDraw<typename M::element, typename M::device> draw(options.sampling, options.seed);
   for (std::int64_t i = 0; i < options.length; ++i) {
     if (size() - begin > context) begin += (context + 1) / 2;
-    const auto logits = next.logits(tokens, begin);  // (V)
-    const double uniform = stream.uniform(static_cast<std::uint64_t>(i));
-    tokens.push_back(sample<T>(logits, options.sampling, uniform, tokens));
+    tokens.push_back(draw(next.logits(tokens, begin), tokens));
     if (options.on_token) options.on_token(tokens.back());
     if (options.stop && options.stop(tokens)) break;
   }

@@ -11,27 +11,10 @@
 #include <span>
 #include <vector>
 
+#include <plinth/kernels/arguments.hpp>
 #include <plinth/tensor/error.hpp>
 
 namespace plinth {
-
-/// How to choose: the repetition penalty changes the logits, temperature makes them probabilities, and each further
-/// field drops tokens from what those before it left. transformers: the LogitsProcessors of the same names.
-struct SamplingOptions {
-  /// Probabilities are softmax(logits / temperature); 0 takes the most likely token.
-  double temperature = 1;
-  /// Keeps the k most likely tokens; 0: all. Fan et al. 2018 (arXiv:1805.04833), section 5.4.
-  std::int64_t top_k = 0;
-  /// Keeps the fewest of the most likely tokens that together are at least this probable; 1: all.
-  /// Holtzman et al. 2019 (arXiv:1904.09751), section 3.1.
-  double top_p = 1;
-  /// Keeps the tokens at least this many times as probable as the most likely one; 0: all.
-  /// Nguyen et al. 2024 (arXiv:2407.01082), section 3.
-  double min_p = 0;
-  /// Divides positive logits of tokens already seen, and multiplies negative ones; 1: no penalty.
-  /// Keskar et al. 2019 (arXiv:1909.05858), section 4.1, for logits of both signs.
-  double repetition_penalty = 1;
-};
 
 /// A token that may come next.
 struct Candidate {

@@ -238,4 +238,13 @@ concept DecodeAttention =
       K::attention(q, shape, rows, query, key, value, output, log_sum_exp);
     };
 
+/// Optional: tokens[r] = what sample() of generate/ draws from row r of logits (rows, columns) by uniform number drawn[r]
+/// of the stream, without a repetition penalty; -1 where the largest logit is not finite. drawn[r] is raised by one.
+template <class K, class D, class T>
+concept SampleRows = requires(queue<D>& q, contract::Count rows, contract::Count columns,
+                              const SamplingOptions& options, const RandomStream& stream, const T* logits,
+                              std::int32_t* drawn, std::int32_t* tokens) {
+  K::sample(q, rows, columns, options, stream, logits, drawn, tokens);
+};
+
 }  // namespace plinth

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The CUDA backend: kernels<Cuda> joins the structs of kernels/cuda/. It has all that the contract requires, the fused
 // product, by cuBLASLt, which programs link (-lcublasLt), attention of 16-bit types on tensor cores, of compute capability
-// 8.0 and more, and attention of few queries, in float too.
+// 8.0 and more, attention of few queries, in float too, and the choice of the next token.
 #pragma once
 
 #include <plinth/kernels/contract.hpp>
@@ -14,6 +14,7 @@
 #include <plinth/kernels/cuda/optimizer.cuh>
 #include <plinth/kernels/cuda/reduction.cuh>
 #include <plinth/kernels/cuda/rows.cuh>
+#include <plinth/kernels/cuda/sample.cuh>
 #include <plinth/kernels/cuda/softmax.cuh>
 #include <plinth/kernels/cuda/strided.cuh>
 
@@ -29,7 +30,8 @@ struct kernels<Cuda> : cuda::CudaElementwise,
                        cuda::CudaNorm,
                        cuda::CudaRows,
                        cuda::CudaDropout,
-                       cuda::CudaOptimizer {};
+                       cuda::CudaOptimizer,
+                       cuda::CudaSample {};
 
 static_assert(RequiredKernels<kernels<Cuda>, Cuda, float> && RequiredKernels<kernels<Cuda>, Cuda, double> &&
               RequiredKernels<kernels<Cuda>, Cuda, bfloat16> && RequiredKernels<kernels<Cuda>, Cuda, half>);
@@ -37,5 +39,7 @@ static_assert(FusedGemm<kernels<Cuda>, Cuda, float> && FusedGemm<kernels<Cuda>, 
               FusedGemm<kernels<Cuda>, Cuda, bfloat16> && FusedGemm<kernels<Cuda>, Cuda, half>);
 static_assert(FusedAttention<kernels<Cuda>, Cuda, bfloat16> && FusedAttention<kernels<Cuda>, Cuda, half> &&
               DecodeAttention<kernels<Cuda>, Cuda, float>);
+static_assert(SampleRows<kernels<Cuda>, Cuda, float> && SampleRows<kernels<Cuda>, Cuda, bfloat16> &&
+              SampleRows<kernels<Cuda>, Cuda, half>);
 
 }  // namespace plinth

@@ -9,6 +9,7 @@
 #include "queue_test.cpp"
 #include "reduction_test.cpp"
 #include "rows_test.cpp"
+#include "sample_test.cpp"
 #include "softmax_test.cpp"
 #include "strided_test.cpp"
 #include "training_test.cpp"

@@ -9,3 +9,18 @@ using namespace models_on_devices;
 TEST_CASE("cuda: decoders in float give the numbers of plain loops", "[cuda]") {
   for (const TransformerConfig& config : {gpt, llama, other}) compare<float, Cuda>(config, 1e-5);
 }
+
+TEST_CASE("cuda: decoders in float write what they write in plain loops, by every way to choose a token", "[cuda]") {
+  const auto on_cuda = decoder<float, Cuda>(llama);
+  const auto on_plain = decoder<float, Plain>(llama);
+  for (const SamplingOptions& sampling :
+       {SamplingOptions{}, {.temperature = 0}, {.temperature = 0.8, .top_k = 6, .top_p = 0.9, .min_p = 0.05},
+        {.repetition_penalty = 1.3}}) {
+    const GenerateOptions options{.length = 9, .sampling = sampling, .seed = 3};
+    CHECK(generate(on_cuda, {1, 2, 3}, options) == generate(on_plain, {1, 2, 3}, options));
+  }
+  for_each_parameter(on_cuda, [](const std::string&, Tensor<float, Cuda> x) {
+    kernels<Cuda>::fill(queue<Cuda>::current(), x.count(), std::nanf(""), x.mutable_data());
+  });
+  CHECK_THROWS_AS(generate(on_cuda, {1, 2, 3}), ArgumentError);
+}
