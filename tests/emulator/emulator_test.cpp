@@ -15,7 +15,7 @@ using cuda::block_barrier;
 using cuda::shared_memory;
 using cuda::shuffle_xor;
 
-namespace {
+namespace planted {
 
 constexpr int threads = 128;
 constexpr std::size_t shared_bytes = threads * sizeof(float);
@@ -75,6 +75,12 @@ __global__ void note_run() {
   if (threadIdx.x == 0) ++ran;
 }
 
+}  // namespace planted
+
+namespace {
+
+using namespace planted;
+
 using Kernel = void (*)(const float*, float*);
 
 std::vector<float> run(Kernel kernel, const std::vector<float>& x) {
@@ -129,6 +135,8 @@ TEST_CASE("emulator: shuffles and barriers together") {
 TEST_CASE("emulator: threads that wait for ever are an error that says where") {
   using Catch::Matchers::Contains;
   CHECK_THAT(deadlock_of(first_warp_skips_barrier, threads), Contains("block barrier") && Contains("has ended"));
+  CHECK_THAT(deadlock_of(first_warp_skips_barrier, threads),
+             Contains("kernel planted::first_warp_skips_barrier(float const*") && Contains("block (0, 0, 0)"));
   CHECK_THAT(deadlock_of(first_warp_skips_barrier, threads), Contains("emulator_test.cpp:"));
   CHECK_THAT(deadlock_of(two_barriers, threads), Contains("for all of its block, but thread (0, 0, 0) waits"));
   CHECK_THAT(deadlock_of(one_lane_skips_shuffle, threads), Contains("warp collective") && Contains("thread (5, 0, 0)"));

@@ -21,6 +21,8 @@ class Fiber {
   void resume();
   /// To be called by the body: continues behind resume().
   void suspend();
+  /// To be called by the body: continues behind resume() and never comes back.
+  void end() { leave(true); }
 
  private:
   static void enter(unsigned high, unsigned low);

@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: MIT
 // Runs a kernel's grid. Each warp runs as far as a block barrier lets it before the next one starts, and each lane as
 // far as a warp collective lets it, in a random order: a missing barrier shows as a wrong result.
+#include <cxxabi.h>
+#include <dlfcn.h>
+
 #include <algorithm>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <deque>
@@ -14,6 +18,7 @@
 #include <utility>
 #include <vector>
 
+#include "device_memory.hpp"
 #include "fiber.hpp"
 #include "sanitizer.hpp"
 
@@ -74,7 +79,48 @@ uint3 position(std::size_t number, const dim3& size) {
   return {static_cast<unsigned>(number % size.x), static_cast<unsigned>(row % size.y), static_cast<unsigned>(row / size.y)};
 }
 
+void (*running_kernel)() = nullptr;
+
+/// Its name where the program exports it (the linker's --export-dynamic).
+std::string kernel_name() {
+  Dl_info found = {};
+  auto* const address = reinterpret_cast<void*>(running_kernel);
+  if (dladdr(address, &found) == 0 || found.dli_saddr != address) return "kernel without a name";
+  const std::unique_ptr<char, void (*)(void*)> readable(abi::__cxa_demangle(found.dli_sname, nullptr, nullptr, nullptr),
+                                                        std::free);
+  return std::string("kernel ") + (readable ? readable.get() : found.dli_sname);
+}
+
 std::size_t count(const dim3& size) { return std::size_t{size.x} * size.y * size.z; }
+
+/// A block's shared memory. What lies behind its end is checked, and the sanitizer's to guard.
+class SharedMemory {
+ public:
+  explicit SharedMemory(std::size_t bytes) : bytes_(bytes), data_(new char[bytes + margin_bytes]) {
+    std::memset(data_.get(), 0xff, bytes);
+    std::memset(data_.get() + bytes, margin, margin_bytes);
+    forbid(data_.get() + bytes, margin_bytes);
+  }
+  ~SharedMemory() {
+    if (data_) allow(data_.get() + bytes_, margin_bytes);
+  }
+  SharedMemory(SharedMemory&&) = default;
+
+  void* data() const { return data_.get(); }
+
+  [[gnu::no_sanitize_address]] void require_margin() const {
+    for (std::size_t i = 0; i < margin_bytes; ++i)
+      if (data_[bytes_ + i] != margin)
+        throw OutsideMemory(block_place() + " wrote behind the end of its " + std::to_string(bytes_) +
+                            " bytes of shared memory");
+  }
+
+ private:
+  static constexpr std::size_t margin_bytes = 64;
+  static constexpr char margin = 0x7b;
+  std::size_t bytes_;
+  std::unique_ptr<char[]> data_;
+};
 
 /// To ThreadSanitizer the host goes on after the kernel's threads.
 struct Ending {
@@ -102,7 +148,16 @@ class Block {
   }
 
   void* shared() const { return shared_; }
+  bool in_thread() const { return running_ != nullptr; }
   Copies& copies() { return running_->copies; }
+
+  void fail_thread(std::exception_ptr failure) { failure_ = std::move(failure); }
+
+  void leave_thread() {
+    happened_before(end_point_);
+    running_->state = State::done;
+    running_->fiber.end();
+  }
 
   void wait_at_barrier(const std::source_location& place) {
     void* point = &barrier_points_[barriers_passed_ % 2];
@@ -146,13 +201,15 @@ class Block {
     running_ = &thread;
     thread_index = thread.index;
     thread.fiber.resume();
+    running_ = nullptr;
     if (failure_) std::rethrow_exception(std::exchange(failure_, nullptr));
   }
 
   void pass_collective(std::size_t first, std::size_t lanes) {
     require_same(first, lanes, State::at_collective, "warp");
     void* arguments[warp_size];
-    if (lanes != warp_size) throw Deadlock("a warp of " + std::to_string(lanes) + " lanes waits for 32");
+    if (lanes != warp_size)
+      throw Deadlock(block_place() + ": a warp of " + std::to_string(lanes) + " lanes waits for 32");
     for (std::size_t lane = 0; lane < lanes; ++lane) {
       arguments[lane] = threads_[first + lane]->argument;
       threads_[first + lane]->state = State::ready;
@@ -181,8 +238,8 @@ class Block {
       if (other.state == state && other.exchange == waiting->exchange && other.place.line() == waiting->place.line() &&
           std::strcmp(other.place.file_name(), waiting->place.file_name()) == 0)
         continue;
-      throw Deadlock("block " + coordinates(block_index) + ": " + describe(*waiting) + " for all of its " + group +
-                     ", but " + describe(other));
+      throw Deadlock(block_place() + ": " + describe(*waiting) + " for all of its " + group + ", but " +
+                     describe(other));
     }
   }
 
@@ -208,6 +265,11 @@ Block& block() {
   return instance;
 }
 
+/// AddressSanitizer's reports name files and lines.
+void add_place(const char*) {
+  if (block().in_thread()) std::fprintf(stderr, "emulator: in %s\n", place().c_str());
+}
+
 void Block::body(void* argument) {
   Block& self = block();
   happens_after(self.start_point_);
@@ -225,6 +287,17 @@ void Block::body(void* argument) {
 
 void set_seed(std::uint64_t seed) { random_order().seed(static_cast<unsigned>(seed)); }
 
+std::string block_place() { return kernel_name() + ", block " + coordinates(block_index); }
+std::string place() { return block_place() + ", thread " + coordinates(thread_index); }
+
+bool fail_thread(const std::string& what) {
+  if (!block().in_thread()) return false;
+  block().fail_thread(std::make_exception_ptr(OutsideMemory(place() + what)));
+  return true;
+}
+
+void leave_thread() { block().leave_thread(); }
+
 void* shared_memory() { return block().shared(); }
 
 void block_barrier(std::source_location place) { block().wait_at_barrier(place); }
@@ -235,8 +308,7 @@ void warp_collective(Exchange exchange, void* argument, std::source_location pla
 
 void require_aligned(const void* pointer, std::size_t bytes, const char* access) {
   if (reinterpret_cast<std::uintptr_t>(pointer) % bytes == 0) return;
-  throw Misaligned("block " + coordinates(block_index) + ", thread " + coordinates(thread_index) + ": " + access +
-                   " at an address that is no multiple of " + std::to_string(bytes));
+  throw Misaligned(place() + ": " + access + " at an address that is no multiple of " + std::to_string(bytes));
 }
 
 void copy_later(void* to, const void* from, std::size_t bytes) {
@@ -251,18 +323,21 @@ void wait_for_copies(std::size_t newest) {
     for (const Copy& copy : groups.front()) copy.perform();
 }
 
-void run_grid(const cudaLaunchConfig_t& config, const std::function<void()>& thread) {
+void run_grid(const cudaLaunchConfig_t& config, void (*kernel)(), const std::function<void()>& thread) {
+  if (__asan_set_error_report_callback) __asan_set_error_report_callback(add_place);
+  running_kernel = kernel;
   grid_size = config.gridDim;
   block_size = config.blockDim;
-  std::vector<std::unique_ptr<char[]>> shared;  // one for each block: freed when no thread is left
+  std::vector<SharedMemory> shared;  // one for each block: freed when no thread is left
   char start_point = 0;
   Ending end_point;
   for (const std::size_t number : shuffled(count(grid_size))) {
-    shared.emplace_back(new char[config.dynamicSmemBytes]);
-    std::memset(shared.back().get(), 0xff, config.dynamicSmemBytes);
+    shared.emplace_back(config.dynamicSmemBytes);
     happened_before(&start_point);
     block_index = position(number, grid_size);
-    block().run(count(block_size), thread, shared.back().get(), &start_point, &end_point);
+    block().run(count(block_size), thread, shared.back().data(), &start_point, &end_point);
+    shared.back().require_margin();
+    require_margins();
   }
 }
 

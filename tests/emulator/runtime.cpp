@@ -11,7 +11,7 @@
 #include <utility>
 #include <vector>
 
-#include "sanitizer.hpp"
+#include "device_memory.hpp"
 
 using Work = std::deque<std::function<void()>>;
 
@@ -82,26 +82,12 @@ Device& device() {
 
 thread_local int current_ordinal = 0;
 
-/// While it lives, this device's memory may be touched.
-class Access {
- public:
-  explicit Access(int ordinal) {
-    for (const auto& [block, bytes] : device().memory)
-      if (device().ordinals.at(block) == ordinal) allow(block, bytes);
-  }
-  ~Access() {
-    for (const auto& [block, bytes] : device().memory) forbid(block, bytes);
-  }
-  Access(const Access&) = delete;
-  Access& operator=(const Access&) = delete;
-};
-
 /// Runs what is queued, or only what comes before `reached` becomes true.
 void run(CUstream_st& stream, const bool* reached = nullptr) {
   Work work;
   work.swap(stream.work);  // after a failure the rest is dropped
   if (work.empty()) return;
-  const Access access(stream.ordinal);
+  const Playing playing(stream.ordinal);
   for (; !work.empty() && !(reached && *reached); work.pop_front()) work.front()();
   work.swap(stream.work);
 }
@@ -123,7 +109,7 @@ cudaError_t enqueue(const cudaLaunchConfig_t& config, void (*kernel)(), std::fun
   if (config.dynamicSmemBytes > static_cast<std::size_t>(shared_bytes)) return device().answer(cudaErrorInvalidValue);
   if (!config.stream) return device().answer(cudaErrorInvalidValue);  // Plinth always names one
   if (config.stream->ordinal != current_ordinal) return device().answer(cudaErrorInvalidResourceHandle);
-  config.stream->queue([config, thread = std::move(thread)] { run_grid(config, thread); });
+  config.stream->queue([config, kernel, thread = std::move(thread)] { run_grid(config, kernel, thread); });
   return cudaSuccess;
 }
 
@@ -192,9 +178,8 @@ cudaError_t cudaGetLastError() { return std::exchange(device().last_error, cudaS
 cudaError_t cudaMalloc(void** block, std::size_t bytes) {
   const std::lock_guard lock(device().mutex);
   auto& left = device().left_of(emulator::current_ordinal);
-  if (bytes > left || posix_memalign(block, 256, bytes) != 0) return device().answer(cudaErrorMemoryAllocation);
-  std::memset(*block, 0xff, bytes);
-  emulator::forbid(*block, bytes);
+  *block = bytes > left ? nullptr : emulator::take_block(bytes, emulator::current_ordinal);
+  if (!*block) return device().answer(cudaErrorMemoryAllocation);
   device().memory[*block] = bytes;
   device().ordinals[*block] = emulator::current_ordinal;
   left -= bytes;
@@ -203,13 +188,10 @@ cudaError_t cudaMalloc(void** block, std::size_t bytes) {
 
 namespace {
 
-/// Nobody may touch the block any more.
 void remove(void* block) {
-  const auto found = device().memory.find(block);
-  emulator::allow(block, found->second);
-  device().memory.erase(found);
+  device().memory.erase(block);
   device().ordinals.erase(block);
-  std::free(block);
+  emulator::give_block(block);
 }
 
 }  // namespace

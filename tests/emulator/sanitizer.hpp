@@ -10,6 +10,7 @@ extern "C" {
 [[gnu::weak]] void __sanitizer_finish_switch_fiber(void* own_fake_stack, const void** bottom, std::size_t* size);
 [[gnu::weak]] void __asan_poison_memory_region(const volatile void* begin, std::size_t size);
 [[gnu::weak]] void __asan_unpoison_memory_region(const volatile void* begin, std::size_t size);
+[[gnu::weak]] void __asan_set_error_report_callback(void (*callback)(const char* report));
 [[gnu::weak]] void* __tsan_get_current_fiber();
 [[gnu::weak]] void* __tsan_create_fiber(unsigned flags);
 [[gnu::weak]] void __tsan_destroy_fiber(void* fiber);

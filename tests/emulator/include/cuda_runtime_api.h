@@ -72,8 +72,8 @@ const char* cudaGetErrorName(cudaError_t status);
 const char* cudaGetErrorString(cudaError_t status);
 cudaError_t cudaGetLastError();
 
-/// Device memory comes filled with the bytes 0xff, which are NaNs. Under AddressSanitizer only kernels and copies may
-/// touch it.
+/// Device memory comes filled with the bytes 0xff, which are NaNs. Only kernels and copies may touch it: elsewhere that
+/// ends the process.
 cudaError_t cudaMalloc(void** block, std::size_t bytes);
 cudaError_t cudaFree(void* block);
 /// Memory in the order of a stream: what is freed counts as free at once, and is gone when the stream gets there.

@@ -6,9 +6,11 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <exception>
 #include <functional>
 #include <source_location>
 #include <stdexcept>
+#include <string>
 
 namespace emulator {
 
@@ -59,7 +61,22 @@ struct Misaligned : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-/// Throws Misaligned, naming block and thread, unless `pointer` is a multiple of `bytes`.
+/// A kernel touches what is no block of the device's memory, or writes behind the end of its shared memory. Thrown where
+/// the host waits for it.
+struct OutsideMemory : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+/// Which kernel and block run, and which thread.
+std::string block_place();
+std::string place();
+
+/// The running thread, if there is one, fails: when it is left for ever, OutsideMemory is thrown, naming it, and what it
+/// did.
+bool fail_thread(const std::string& did);
+void leave_thread();
+
+/// Throws Misaligned, naming kernel, block and thread, unless `pointer` is a multiple of `bytes`.
 void require_aligned(const void* pointer, std::size_t bytes, const char* access);
 
 /// The running thread begins to copy `bytes` bytes, or to write zeros where `from` is null. Until it waits for them there
@@ -70,8 +87,8 @@ void commit_copies();
 /// Performs all of its groups but the `newest` last ones.
 void wait_for_copies(std::size_t newest);
 
-/// Runs a kernel: thread() in every thread of every block. Throws Deadlock.
-void run_grid(const cudaLaunchConfig_t& config, const std::function<void()>& thread);
+/// Runs a kernel: thread() in every thread of every block. Throws Deadlock, Misaligned, OutsideMemory.
+void run_grid(const cudaLaunchConfig_t& config, void (*kernel)(), const std::function<void()>& thread);
 
 cudaError_t enqueue(const cudaLaunchConfig_t& config, void (*kernel)(), std::function<void()> thread);
 void enqueue(cudaStream_t stream, std::function<void()> work);

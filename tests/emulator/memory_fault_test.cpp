@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: MIT
+// The emulator finds whoever touches what is not his: the host the device's memory, a kernel what lies beside a block.
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <csignal>
+#include <emulator.hpp>
+#include <string>
+
+#include "catch.hpp"
+#include "kernels/cuda/device_array.hpp"
+
+using namespace plinth;
+using Catch::Matchers::Contains;
+
+namespace planted {
+
+/// The last thread of two blocks reads x[at] and writes it.
+__global__ void touch(float* x, std::int64_t at) {
+  if (blockIdx.x == 1 && threadIdx.x == 31) x[at] = x[at] == 1 ? 2.0f : 3.0f;
+}
+
+__global__ void write_shared(std::int64_t at) {
+  if (threadIdx.x == 3) cuda::shared_memory<float>()[at] = 1;
+}
+
+__global__ void load_pairs(const float* x, float* y, int shift) {
+  emulator::require_aligned(x + shift, 8, "a pair");
+  y[0] = x[shift];
+}
+
+}  // namespace planted
+
+namespace {
+
+/// What a process says that does f: the exception's text, or the last words.
+template <class F>
+std::string last_words(const F& f) {
+  int ends[2];
+  REQUIRE(pipe(ends) == 0);
+  const pid_t child = fork();
+  REQUIRE(child >= 0);
+  if (child == 0) {
+    std::signal(SIGABRT, SIG_DFL);
+    dup2(ends[1], STDERR_FILENO);
+    try {
+      f();
+    } catch (const std::exception& error) {
+      dprintf(STDERR_FILENO, "%s", error.what());
+    }
+    _exit(0);
+  }
+  close(ends[1]);
+  std::string words;
+  std::array<char, 4096> part;
+  for (ssize_t count; (count = read(ends[0], part.data(), part.size())) > 0;)
+    words.append(part.data(), static_cast<std::size_t>(count));
+  close(ends[0]);
+  waitpid(child, nullptr, 0);
+  return words;
+}
+
+/// touch() of an array of so many floats.
+std::string touched(std::size_t count, std::int64_t at) {
+  return last_words([=] {
+    const DeviceArray<float> x(std::vector<float>(count, 1.0f));
+    cuda::launch(queue<Cuda>::current(), 2, 32, 0, planted::touch, x.data(), at);
+    x.values();
+  });
+}
+
+constexpr const char *toucher = "kernel planted::touch(float*, long", *last_thread = "block (1, 0, 0), thread (31, 0, 0)";
+
+}  // namespace
+
+TEST_CASE("emulator, planted fault: host code touches the device's memory") {
+  CHECK_THAT(last_words([] {
+               const DeviceArray<float> x(std::vector<float>(4));
+               x.values();  // it has been open
+               x.data()[2] = 1;
+             }),
+             Contains("emulator: host code touched byte 8 of a block of 16 bytes"));
+  CHECK_THAT(last_words([] {
+               const DeviceArray<char> x(std::vector<char>(5000));
+               return x.data()[4999] == 0 ? _exit(0) : _exit(1);
+             }),
+             Contains("host code touched byte 4999 of a block of 5000 bytes"));
+}
+
+TEST_CASE("emulator, planted fault: a kernel touches memory beside a block") {
+  CHECK(touched(64, 63) == "");
+  CHECK_THAT(touched(64, 64), Contains(toucher) && Contains(last_thread) &&
+                                  Contains("touched 0 bytes behind the end of a block of 256 bytes"));
+  CHECK_THAT(touched(1024, -1), Contains(toucher) && Contains(last_thread) && Contains("touched 4 bytes before a block"));
+  CHECK_THAT(touched(3, std::int64_t{1} << 40), Contains(last_thread) && Contains("touched memory that is no block's"));
+}
+
+TEST_CASE("emulator, planted fault: a kernel writes to what is left of a block's page") {
+  // AddressSanitizer is faster, and says it in its own words.
+  CHECK(touched(3, 2) == "");
+  CHECK_THAT(touched(3, 3), Contains(toucher) && Contains("block (1, 0, 0)") &&
+                                (Contains("wrote 0 bytes behind the end of a block of 12 bytes") || Contains("ERROR")));
+  CHECK_THAT(touched(3, -2), Contains(toucher) && Contains("block (1, 0, 0)") &&
+                                 (Contains("wrote 8 bytes before a block of 12 bytes") || Contains("ERROR")));
+}
+
+TEST_CASE("emulator, planted fault: a kernel writes behind its shared memory") {
+  const auto written = [](std::int64_t at) {
+    return last_words([=] {
+      cuda::launch(queue<Cuda>::current(), 1, 32, 64, planted::write_shared, at);
+      queue<Cuda>::current().synchronize();
+    });
+  };
+  CHECK(written(15) == "");
+  CHECK_THAT(written(16), Contains("kernel planted::write_shared(long") && Contains("block (0, 0, 0)") &&
+                              (Contains("wrote behind the end of its 64 bytes of shared memory") || Contains("ERROR")));
+}
+
+TEST_CASE("emulator, planted fault: the device goes on afterwards; a misaligned access names the kernel too") {
+  const DeviceArray<float> x(std::vector<float>(64, 1.0f)), y(std::vector<float>(1));
+  auto& gpu = queue<Cuda>::current();
+  for (const auto at : {64, 1000}) {
+    cuda::launch(gpu, 2, 32, 0, planted::touch, x.data(), at);
+    CHECK_THROWS_AS(gpu.synchronize(), emulator::OutsideMemory);
+  }
+  cuda::launch(gpu, 1, 32, 0, planted::load_pairs, static_cast<const float*>(x.data()), y.data(), 1);
+  CHECK_THROWS_WITH(gpu.synchronize(), Contains("kernel planted::load_pairs") && Contains("block (0, 0, 0), thread (") &&
+                                           Contains("a pair at an address that is no multiple of 8"));
+  cuda::launch(gpu, 2, 32, 0, planted::touch, x.data(), 63);
+  CHECK(x.values()[63] == 2);
+}
