@@ -70,7 +70,8 @@ std::string touched(std::size_t count, std::int64_t at) {
   });
 }
 
-constexpr const char *toucher = "kernel planted::touch(float*, long", *last_thread = "block (1, 0, 0), thread (31, 0, 0)";
+constexpr const char *toucher = "kernel planted::touch(float*, long",
+                     *last_thread = "block (1, 0, 0), thread (31, 0, 0)";
 
 }  // namespace
 
@@ -92,7 +93,8 @@ TEST_CASE("emulator, planted fault: a kernel touches memory beside a block") {
   CHECK(touched(64, 63) == "");
   CHECK_THAT(touched(64, 64), Contains(toucher) && Contains(last_thread) &&
                                   Contains("touched 0 bytes behind the end of a block of 256 bytes"));
-  CHECK_THAT(touched(1024, -1), Contains(toucher) && Contains(last_thread) && Contains("touched 4 bytes before a block"));
+  CHECK_THAT(touched(1024, -1),
+             Contains(toucher) && Contains(last_thread) && Contains("touched 4 bytes before a block"));
   CHECK_THAT(touched(3, std::int64_t{1} << 40), Contains(last_thread) && Contains("touched memory that is no block's"));
 }
 
@@ -125,7 +127,8 @@ TEST_CASE("emulator, planted fault: the device goes on afterwards; a misaligned 
     CHECK_THROWS_AS(gpu.synchronize(), emulator::OutsideMemory);
   }
   cuda::launch(gpu, 1, 32, 0, planted::load_pairs, static_cast<const float*>(x.data()), y.data(), 1);
-  CHECK_THROWS_WITH(gpu.synchronize(), Contains("kernel planted::load_pairs") && Contains("block (0, 0, 0), thread (") &&
+  CHECK_THROWS_WITH(gpu.synchronize(), Contains("kernel planted::load_pairs") &&
+                                           Contains("block (0, 0, 0), thread (") &&
                                            Contains("a pair at an address that is no multiple of 8"));
   cuda::launch(gpu, 2, 32, 0, planted::touch, x.data(), 63);
   CHECK(x.values()[63] == 2);

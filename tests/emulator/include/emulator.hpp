@@ -76,8 +76,13 @@ std::string place();
 bool fail_thread(const std::string& did);
 void leave_thread();
 
-/// Throws Misaligned, naming kernel, block and thread, unless `pointer` is a multiple of `bytes`.
-void require_aligned(const void* pointer, std::size_t bytes, const char* access);
+/// Throws Misaligned, naming kernel, block and thread: the running thread's access asks for a multiple of `bytes`.
+[[noreturn]] void refuse_alignment(std::size_t bytes, const char* access);
+
+/// Refuses `pointer` unless it is a multiple of `bytes`.
+inline void require_aligned(const void* pointer, std::size_t bytes, const char* access) {
+  if (reinterpret_cast<std::uintptr_t>(pointer) % bytes != 0) refuse_alignment(bytes, access);
+}
 
 /// The running thread begins to copy `bytes` bytes, or to write zeros where `from` is null. Until it waits for them there
 /// are NaNs.

@@ -59,7 +59,7 @@ struct StatisticsOfColumns {
   const Pack<RowStatistics, 2>* own;
 
   __device__ explicit StatisticsOfColumns(const RowStatistics* of_queries)
-      : own(reinterpret_cast<const Pack<RowStatistics, 2>*>(of_queries) + lane_number() % 4) {}
+      : own(aligned_cast<const Pack<RowStatistics, 2>>(of_queries) + lane_number() % 4) {}
   __device__ const RowStatistics& operator()(int, int n, int i) const { return own[n * 4].values[i % 2]; }
 };
 

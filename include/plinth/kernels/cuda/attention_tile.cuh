@@ -107,9 +107,9 @@ __device__ void store_rows(const T* tile, const HeadRows<T>& to, int first, int 
   each_piece<W, Rows>([&](int at, int r, int p) {
     if (first + r >= end) return;
     using Piece = Pack<T, piece>;
-    const Piece& values = *reinterpret_cast<const Piece*>(tile + at);
+    const Piece& values = *aligned_cast<const Piece>(tile + at);
     T* row = to.data + (first + r) * to.stride + p * piece;
-    if (to.whole && p * piece < to.channels) *reinterpret_cast<Piece*>(row) = values;
+    if (to.whole && p * piece < to.channels) *aligned_cast<Piece>(row) = values;
     if (!to.whole)
       for (int e = 0; e < piece && p * piece + e < to.channels; ++e) row[e] = values.values[e];
   });
@@ -123,7 +123,7 @@ __device__ void put_rows(const float (&c)[Strips][Eights][4], T* rows) {
   for_constants<Strips * Eights>([&](int at) {
     const int m = at / Eights, n = at % Eights;
     for (int r = 0; r < 2; ++r)
-      *reinterpret_cast<Pair*>(rows + place<Eights * 8>(m * 16 + r * 8 + lane / 4, n) + lane % 4 * 2) =
+      *aligned_cast<Pair>(rows + place<Eights * 8>(m * 16 + r * 8 + lane / 4, n) + lane % 4 * 2) =
           __builtin_bit_cast(Pair, packed_pair<T>(c[m][n][2 * r], c[m][n][2 * r + 1]));
   });
 }

@@ -30,7 +30,7 @@ __device__ void for_constants(const F& f) {
 /// Elements `first` and those that follow of a line of `length`, zeros behind its end.
 template <int Width, class T>
 __device__ Pack<T, Width> load_pack(const T* line, std::int64_t first, std::int64_t length, bool aligned) {
-  if (aligned && first + Width <= length) return *reinterpret_cast<const Pack<T, Width>*>(line + first);
+  if (aligned && first + Width <= length) return *aligned_cast<const Pack<T, Width>>(line + first);
   Pack<T, Width> pack = {};
   for (int i = 0; i < Width; ++i)
     if (first + i < length) pack.values[i] = line[first + i];
@@ -50,7 +50,7 @@ __global__ void map_elements(std::int64_t n, std::int64_t packs, F f, Y* y, cons
   const std::int64_t first = std::int64_t{blockIdx.x} * blockDim.x + threadIdx.x;
   const std::int64_t step = std::int64_t{gridDim.x} * blockDim.x;
   for (std::int64_t i = first; i < packs; i += step)
-    reinterpret_cast<Pack<Y, Width>*>(y)[i] = map_pack<Y, Width>(f, reinterpret_cast<const Pack<X, Width>*>(x)[i]...);
+    aligned_cast<Pack<Y, Width>>(y)[i] = map_pack<Y, Width>(f, aligned_cast<const Pack<X, Width>>(x)[i]...);
   for (std::int64_t i = packs * Width + first; i < n; i += step) y[i] = f(x[i]...);
 }
 

@@ -76,7 +76,7 @@ __device__ void read_strip(const A* step, int t, A (&values)[Tile::each]) {
     A values[Tile::group];
   };
   for (int e = 0; e < Tile::each; e += Tile::group) {
-    const Group group = *reinterpret_cast<const Group*>(step + Tile::position(t, e));
+    const Group group = *aligned_cast<const Group>(step + Tile::position(t, e));
     for (int i = 0; i < Tile::group; ++i) values[e + i] = group.values[i];
   }
 }

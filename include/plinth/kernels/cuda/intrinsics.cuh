@@ -23,6 +23,12 @@ __device__ T* shared_memory() {
   return reinterpret_cast<T*>(plinth_shared_bytes);
 }
 
+/// x as a pointer to what a thread loads or stores at once. Where x is less aligned than that, the GPU reports an error.
+template <class Group, class T>
+__device__ Group* aligned_cast(T* x) {
+  return reinterpret_cast<Group*>(x);
+}
+
 /// x in the type that sums over T are kept in; a half by one instruction, where C++ takes eight.
 template <class T>
 __device__ accumulator_t<T> widened(T x) {

@@ -18,8 +18,8 @@ template <int Width, class Update, class T>
 __device__ void update_pack(const Update& update, const TrainedParameter<T>& in_memory, std::int64_t i) {
   using A = accumulator_t<T>;
   constexpr bool has_master = !std::is_same_v<T, A>;
-  const auto at = [i]<class X>(X* x) -> Pack<X, Width>& { return *reinterpret_cast<Pack<X, Width>*>(x + i); };
-  auto gradient = *reinterpret_cast<const Pack<T, Width>*>(in_memory.gradient + i);
+  const auto at = [i]<class X>(X* x) -> Pack<X, Width>& { return *aligned_cast<Pack<X, Width>>(x + i); };
+  auto gradient = *aligned_cast<const Pack<T, Width>>(in_memory.gradient + i);
   auto weight = at(in_memory.weight);
   Pack<A, Width> first = {}, second = {}, master = {};
   if (in_memory.first) first = at(in_memory.first);

@@ -20,6 +20,12 @@ T* shared_memory() {
   return static_cast<T*>(emulator::shared_memory());
 }
 
+template <class Group, class T>
+Group* aligned_cast(T* x) {
+  emulator::require_aligned(x, alignof(Group), "a load or store of several elements");
+  return reinterpret_cast<Group*>(x);
+}
+
 template <class T>
 accumulator_t<T> widened(T x) {
   return static_cast<accumulator_t<T>>(x);

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: MIT
+// Kernels of the library against their definitions, one for each argument. Compiled with headers as they are it says
+// "right"; with planted faults it says what the emulator found, or "wrong".
+#include <cmath>
+#include <csignal>
+#include <cstdint>
+#include <cstdio>
+#include <emulator.hpp>
+#include <exception>
+#include <string>
+#include <vector>
+
+#include <plinth/kernels/cuda/attention_forward.cuh>
+#include <plinth/kernels/cuda/elementwise.cuh>
+#include <plinth/kernels/cuda/reduction.cuh>
+#include <plinth/kernels/cuda/rows.cuh>
+
+using namespace plinth;
+
+namespace {
+
+queue<Cuda>& gpu() { return queue<Cuda>::current(); }
+
+/// Values in a block of the device's memory that has no byte more. Never freed.
+template <class T>
+T* on_device(const std::vector<T>& values) {
+  void* block = nullptr;
+  cuda::check(cudaMalloc(&block, values.size() * sizeof(T)), "allocating memory");
+  memory<Cuda>::copy_from_host(block, values.data(), values.size() * sizeof(T));
+  return static_cast<T*>(block);
+}
+
+template <class T>
+std::vector<T> on_host(const T* data, std::size_t count) {
+  std::vector<T> values(count);
+  memory<Cuda>::copy_to_host(values.data(), data, count * sizeof(T));
+  return values;
+}
+
+/// n different numbers in [-1, 1].
+template <class T>
+std::vector<T> numbers(std::size_t n, double seed) {
+  std::vector<T> values;
+  for (std::size_t i = 0; i < n; ++i) values.push_back(T(static_cast<float>(std::sin(seed + double(i)))));
+  return values;
+}
+
+template <class T>
+bool close(const std::vector<T>& y, const std::vector<double>& wanted, double tolerance) {
+  for (std::size_t i = 0; i < wanted.size(); ++i)
+    if (!(std::fabs(double(float(y[i])) - wanted[i]) < tolerance)) return false;
+  return true;
+}
+
+/// Doubles n values, in a block that ends where a page does, from its element `first` on.
+bool twice(std::size_t n, std::size_t first) {
+  const auto x = numbers<float>(n + first, 1);
+  float *const on_x = on_device(x), *const on_factor = on_device<float>({2});
+  cuda::CudaElementwise::scale<float>(gpu(), std::int64_t(n), on_factor, on_x + first);
+  std::vector<double> wanted(x.begin(), x.end());
+  for (std::size_t i = first; i < wanted.size(); ++i) wanted[i] *= 2;
+  return close(on_host(on_x, x.size()), wanted, 1e-6);
+}
+
+/// Sums over the middle axis of (1, n, inner).
+bool sums(std::size_t n, std::size_t inner) {
+  const auto x = numbers<float>(n * inner, 2);
+  float* const on_y = on_device(std::vector<float>(inner));
+  cuda::CudaReduction::reduce_sum<float>(gpu(), 1, std::int64_t(n), std::int64_t(inner), on_device(x), on_y);
+  std::vector<double> wanted(inner);
+  for (std::size_t i = 0; i < x.size(); ++i) wanted[i % inner] += double(x[i]);
+  return close(on_host(on_y, inner), wanted, 1e-4);
+}
+
+bool squares() {
+  const auto x = numbers<float>(100, 3);
+  float* const on_sum = on_device<float>({1});
+  cuda::CudaReduction::squared_norm<float>(gpu(), 100, on_device(x), on_sum);
+  double wanted = 1;
+  for (const float value : x) wanted += double(value) * double(value);
+  return close(on_host(on_sum, 1), {wanted}, 1e-4);
+}
+
+bool scattered() {
+  const auto dy = numbers<float>(300, 4);
+  float* const on_table = on_device(std::vector<float>(4));
+  std::vector<std::int32_t> ids(300);
+  std::vector<double> wanted(4);
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    ids[i] = static_cast<std::int32_t>(i * i % 4);
+    wanted[i * i % 4] += double(dy[i]);
+  }
+  cuda::CudaRows::scatter_add_rows<float>(gpu(), 300, 4, 1, on_device(ids), on_device(dy), on_table);
+  return close(on_host(on_table, 4), wanted, 1e-4);
+}
+
+/// One head of n tokens that see each other: softmax(q kT / 4) v, all (n, 32).
+bool attended() {
+  constexpr std::size_t n = 7, D = 32;
+  const auto q = numbers<bfloat16>(n * D, 5), k = numbers<bfloat16>(n * D, 6.5), v = numbers<bfloat16>(n * D, 8);
+  bfloat16* const on_y = on_device(std::vector<bfloat16>(n * D));
+  const HeadLayout layout{n * D, n * D, D};
+  const AttentionShape shape{.batch = 1,
+                             .heads = 1,
+                             .key_heads = 1,
+                             .queries = n,
+                             .keys = n,
+                             .head_size = D,
+                             .query = layout,
+                             .key = layout,
+                             .value = layout,
+                             .output = layout,
+                             .scale = 0.25};
+  using Tile = cuda::ForwardTile<D>;
+  cuda::launch(gpu(), 1, Tile::block, Tile::bytes, cuda::attention_forward<bfloat16, D>, shape, nullptr, true,
+               cuda::exponent_factor(shape.scale), on_device(q), on_device(k), on_device(v), on_y, nullptr);
+  std::vector<double> wanted(n * D);
+  for (std::size_t i = 0; i < n; ++i) {
+    std::vector<double> p(n);
+    double sum = 0;
+    for (std::size_t j = 0; j < n; ++j) {
+      double score = 0;
+      for (std::size_t d = 0; d < D; ++d) score += double(float(q[i * D + d])) * double(float(k[j * D + d]));
+      sum += p[j] = std::exp(score / 4);
+    }
+    for (std::size_t j = 0; j < n; ++j)
+      for (std::size_t d = 0; d < D; ++d) wanted[i * D + d] += p[j] / sum * double(float(v[j * D + d]));
+  }
+  return close(on_host(on_y, n * D), wanted, 0.01);
+}
+
+bool right(const std::string& name) {
+  if (name == "tail") return twice(64, 0);
+  if (name == "alignment") return twice(63, 1);
+  if (name == "columns") return sums(60, 40);
+  if (name == "rows") return sums(100, 1);
+  if (name == "squares") return squares();
+  if (name == "scatter") return scattered();
+  return name == "attention" && attended();
+}
+
+}  // namespace
+
+int main(int, char** arguments) {
+  std::signal(SIGABRT, [](int) { std::_Exit(1); });  // the emulator has said why
+  try {
+    const bool is_right = right(arguments[1]);
+    std::puts(is_right ? "right" : "wrong");
+    return is_right ? 0 : 1;
+  } catch (const std::exception& error) {
+    std::puts(error.what());
+    return 1;
+  }
+}
