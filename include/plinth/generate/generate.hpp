@@ -66,8 +66,8 @@ class NextToken {
   }
 
  private:
-  /// The logits (V) behind one token that follows those of the cache.
-  std::vector<T> behind(std::span<const std::int32_t> token) {
+  /// The logits (1, 1, V) behind one token that follows those of the cache.
+  Tensor<T, D> behind(std::span<const std::int32_t> token) {
     if (!token_.defined()) token_ = Tensor<std::int32_t, D>({1, 1});
     memory<D>::copy_from_host(token_.mutable_data(), token.data(), token.size_bytes());
     cache_.prepare(1);
@@ -75,7 +75,7 @@ class NextToken {
     const bool called = replay_.run([&] { logits_ = model_.logits(model_.hidden_states(token_, {}, &cache_)); },
                                     [&] { cache_.truncate(lengths); });
     if (!called) cache_.advance(1);
-    return logits_.to_vector();
+    return logits_;
   }
 
   const M& model_;
