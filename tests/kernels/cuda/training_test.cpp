@@ -92,3 +92,19 @@ TEMPLATE_TEST_CASE("cuda squared norm", "[cuda]", float, double, bfloat16, plint
       });
   }
 }
+
+TEST_CASE("cuda squared norm: bits do not depend on where the numbers lie", "[cuda]") {
+  const auto norms = [](std::size_t offset) {
+    std::vector<float> all;
+    for (std::uint32_t site = 1; site <= 10; ++site) {
+      const DeviceArray<float> x(numbers::normal<float>(5010, site)), moved(std::vector<float>(5010)), sum(std::vector<float>{0});
+      const DenseArray<float> array{5001, moved.data() + offset};
+      kernels<Cuda>::cast(queue<Cuda>::current(), array.count, x.data(), moved.data() + offset);
+      kernels<Cuda>::squared_norm(queue<Cuda>::current(), 1, &array, sum.data());
+      all.push_back(sum.values()[0]);
+    }
+    return all;
+  };
+  CHECK(norms(0) == norms(1));
+  CHECK(norms(0) == norms(2));
+}
