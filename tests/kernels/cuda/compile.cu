@@ -5,6 +5,7 @@
 #include "elementwise_test.cpp"
 #include "fused_gemm_test.cpp"
 #include "gemm_test.cpp"
+#include "graph_test.cpp"
 #include "ops_test.cpp"
 #include "queue_test.cpp"
 #include "reduction_test.cpp"
