@@ -109,7 +109,7 @@ __device__ void combine_block(RunningRow (&running)[Rows], int lanes, const F& f
 /// A part of the keys for Rows rows of a key head. With one part the result is stored, else what is to be combined:
 /// (tiles, Rows, parts, lanes).
 template <class T, int Rows>
-__global__ void __launch_bounds__(Decode::block)
+__global__ void __launch_bounds__(Decode::block, Decode::blocks_at_once<Rows>)
     attention_decode(AttentionShape s, const std::int32_t* of_batch, bool whole, int lanes, int parts, float factor,
                      const T* query, const T* key, const T* value, T* output, float* log_sum_exp, RunningRow* partial) {
   using Queries = DecodeQueries<T, Rows>;

@@ -23,9 +23,12 @@ struct Decode {
   static constexpr int wanted_blocks = 512;  // that keep the memory of a large GPU busy
   static constexpr int least_keys = 64;      // of a part, which is worth a block
 
-  /// Keys whose loads a thread has under way, with their values: 128 bytes, or 64 where queries take the registers.
+  /// Blocks that a multiprocessor has registers for, and keys that a thread loads at once, with their values: together
+  /// at least 32 KB under way for up to 4 rows, which is what the memory of a large GPU takes to answer.
+  template <int Rows>
+  static constexpr int blocks_at_once = Rows <= 2 ? 4 : Rows == 4 ? 3 : 2;
   template <class T, int Rows>
-  static constexpr int keys_at_once = (Rows == most_rows ? 4 : 8) / static_cast<int>(sizeof(T));
+  static constexpr int keys_at_once = static_cast<int>(blocks_for(Rows <= 2 ? 8 : Rows == 4 ? 6 : 4, sizeof(T)));
 
   /// A power of two.
   static int lanes(const AttentionShape& s) {

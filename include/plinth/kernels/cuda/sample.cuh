@@ -156,7 +156,7 @@ struct SampleRow {
       if (cut == by_probability && settings.top_p == 1) continue;
       counted = cut == by_count;
       least = cut == by_chance ? settings.min_p : 0;
-      const std::uint64_t all = total();
+      const std::uint64_t all = counted ? 0 : total();
       const double enough = std::ceil(settings.top_p * static_cast<double>(all));
       last = find(cut == by_count         ? static_cast<std::uint64_t>(settings.top_k) - 1
                   : cut == by_probability ? static_cast<std::uint64_t>(std::fmax(enough, 1.0)) - 1
@@ -185,10 +185,9 @@ struct CudaSample {
   /// with all options but the repetition penalty; -1 where the largest logit is not finite. drawn[r] is raised by one.
   /// Throws ArgumentError for more than 2^22 columns.
   template <class T>
-    requires std::is_same_v < accumulator_t<T>,
-  float > static void sample(queue<Cuda>& queue, std::int64_t rows, std::int64_t columns,
-                             const SamplingOptions& options, const RandomStream& stream, const T* logits,
-                             std::int32_t* drawn, std::int32_t* tokens) {
+    requires(std::is_same_v<accumulator_t<T>, float>)
+  static void sample(queue<Cuda>& queue, std::int64_t rows, std::int64_t columns, const SamplingOptions& options,
+                     const RandomStream& stream, const T* logits, std::int32_t* drawn, std::int32_t* tokens) {
     detail::require<ArgumentError>(columns <= 1 << 22, "sample: ", columns,
                                    " tokens, where weights are summed of 2^22");
     const bool aligned = reinterpret_cast<std::uintptr_t>(logits) % 16 == 0 && columns * sizeof(T) % 16 == 0;
