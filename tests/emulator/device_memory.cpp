@@ -143,7 +143,8 @@ void* take_block(std::size_t bytes, int ordinal) {
 }
 
 void give_block(void* begin) {
-  const Block* const block = blocks().around(static_cast<char*>(begin));
+  Block* const block = blocks().around(static_cast<char*>(begin));
+  std::erase(blocks().open, block);
   char* const guard = block->pages - guard_bytes;
   const auto bytes = static_cast<std::size_t>(block->pages_end - guard) + guard_bytes;
   allow(guard, bytes);
