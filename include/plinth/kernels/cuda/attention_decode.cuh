@@ -27,7 +27,7 @@ namespace plinth::cuda {
 /// and of `U` keys at a time.
 template <class T, int Rows>
 struct DecodeQueries {
-  static constexpr int U = Decode::keys_at_once<T, Rows>;
+  static constexpr int U = Decode::keys_at_once<T>(Rows);
   using Channels = DecodeChannels<T>;
   using Packs = typename Channels::Packs;
   using Scores = float[Rows][U];
@@ -109,7 +109,7 @@ __device__ void combine_block(RunningRow (&running)[Rows], int lanes, const F& f
 /// A part of the keys for Rows rows of a key head. With one part the result is stored, else what is to be combined:
 /// (tiles, Rows, parts, lanes).
 template <class T, int Rows>
-__global__ void __launch_bounds__(Decode::block, Decode::blocks_at_once<Rows>)
+__global__ void __launch_bounds__(Decode::block, Decode::blocks_at_once(Rows))
     attention_decode(AttentionShape s, const std::int32_t* of_batch, bool whole, int lanes, int parts, float factor,
                      const T* query, const T* key, const T* value, T* output, float* log_sum_exp, RunningRow* partial) {
   using Queries = DecodeQueries<T, Rows>;

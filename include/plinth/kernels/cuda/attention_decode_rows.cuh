@@ -25,10 +25,11 @@ struct Decode {
 
   /// Blocks that a multiprocessor has registers for, and keys that a thread loads at once, with their values: together
   /// at least 32 KB under way for up to 4 rows, which is what the memory of a large GPU takes to answer.
-  template <int Rows>
-  static constexpr int blocks_at_once = Rows <= 2 ? 4 : Rows == 4 ? 3 : 2;
-  template <class T, int Rows>
-  static constexpr int keys_at_once = static_cast<int>(blocks_for(Rows <= 2 ? 8 : Rows == 4 ? 6 : 4, sizeof(T)));
+  static constexpr int blocks_at_once(int rows) { return rows == most_rows ? 2 : rows == 4 ? 3 : 4; }
+  template <class T>
+  static constexpr int keys_at_once(int rows) {
+    return static_cast<int>(blocks_for(rows == most_rows ? 4 : rows == 4 ? 6 : 8, sizeof(T)));
+  }
 
   /// A power of two.
   static int lanes(const AttentionShape& s) {
