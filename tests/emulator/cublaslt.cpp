@@ -29,6 +29,9 @@ constexpr std::size_t workspace_wanted = 4096;
 std::size_t size_of(cudaDataType_t type) { return type == CUDA_R_64F ? 8 : type == CUDA_R_32F ? 4 : 2; }
 bool has_bias(std::uint32_t epilogue) { return epilogue & CUBLASLT_EPILOGUE_BIAS; }
 bool has_gelu(std::uint32_t epilogue) { return epilogue & CUBLASLT_EPILOGUE_GELU; }
+bool has_gelu_gradient(std::uint32_t epilogue) { return epilogue == CUBLASLT_EPILOGUE_DGELU; }
+bool has_bias_gradient(std::uint32_t epilogue) { return epilogue == CUBLASLT_EPILOGUE_BGRADB; }
+bool has_vector(std::uint32_t epilogue) { return has_bias(epilogue) || has_bias_gradient(epilogue); }
 bool has_auxiliary(std::uint32_t epilogue) { return epilogue & 128; }
 
 bool same_problem(Product x, const Product& y) {
@@ -49,7 +52,7 @@ bool consistent(const Product& p, const Layout& a, const Layout& b, const Layout
   if (depth != (p.transpose_b ? b.columns : b.rows) || (p.transpose_b ? b.rows : b.columns) != d.columns) return false;
   if (rows != d.rows || c.rows != d.rows || c.columns != d.columns) return false;
   if (d.batch_count > 1 && d.batch_stride < static_cast<std::int64_t>(d.rows)) return false;
-  if (has_bias(p.epilogue) && !p.bias) return false;
+  if (has_vector(p.epilogue) && !p.bias) return false;
   return !has_auxiliary(p.epilogue) ||
          (p.auxiliary && p.auxiliary_leading % 8 == 0 && p.auxiliary_leading >= static_cast<std::int64_t>(d.rows) &&
           p.auxiliary_batch_stride % 8 == 0);
@@ -59,6 +62,13 @@ bool consistent(const Product& p, const Layout& a, const Layout& b, const Layout
 template <class A>
 A gelu(A x) {
   return x / 2 * (1 + std::tanh(std::sqrt(2 / std::acos(A(-1))) * (x + A(0.044715) * x * x * x)));
+}
+
+/// Its derivative.
+template <class A>
+A gelu_slope(A x) {
+  const A root = std::sqrt(2 / std::acos(A(-1))), t = std::tanh(root * (x + A(0.044715) * x * x * x));
+  return (1 + t) / 2 + x / 2 * (1 - t * t) * root * (1 + 3 * A(0.044715) * x * x);
 }
 
 template <class T>
@@ -82,6 +92,7 @@ struct Call {
           if (beta != A(0)) sum += beta * element(c, c_layout, 0, n, i, j);
           finish(sum, n, i, j);
         }
+    if (has_bias_gradient(p.epilogue)) sum_columns_of_b(depth);
   }
 
  private:
@@ -91,9 +102,21 @@ struct Call {
   }
   void finish(A z, std::int64_t n, std::int64_t i, std::int64_t j) const {
     if (has_bias(p.epilogue)) z += static_cast<A>(static_cast<const T*>(p.bias)[i]);
-    if (has_auxiliary(p.epilogue))
-      static_cast<T*>(p.auxiliary)[n * p.auxiliary_batch_stride + i + j * p.auxiliary_leading] = static_cast<T>(z);
+    if (has_auxiliary(p.epilogue)) {
+      T& auxiliary = static_cast<T*>(p.auxiliary)[n * p.auxiliary_batch_stride + i + j * p.auxiliary_leading];
+      if (has_gelu_gradient(p.epilogue))
+        z *= gelu_slope(static_cast<A>(auxiliary));
+      else
+        auxiliary = static_cast<T>(z);
+    }
     d[n * d_layout.batch_stride + i + j * d_layout.leading] = static_cast<T>(has_gelu(p.epilogue) ? gelu(z) : z);
+  }
+  void sum_columns_of_b(std::int64_t depth) const {
+    for (std::int64_t j = 0; j < static_cast<std::int64_t>(d_layout.columns); ++j) {
+      A sum = 0;
+      for (std::int64_t k = 0; k < depth; ++k) sum += element(b, b_layout, p.transpose_b, 0, k, j);
+      static_cast<T*>(const_cast<void*>(p.bias))[j] = static_cast<T>(sum);
+    }
   }
 };
 
@@ -197,7 +220,9 @@ cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t handle, cublasLtM
   const std::lock_guard lock(use_mutex);
   ++use.searches;
   *returned = 0;
-  if (has_gelu(product->epilogue) && d->type == CUDA_R_64F) return CUBLAS_STATUS_NOT_SUPPORTED;
+  if (d->type == CUDA_R_64F && product->epilogue & ~std::uint32_t{CUBLASLT_EPILOGUE_DEFAULT | CUBLASLT_EPILOGUE_BIAS})
+    return CUBLAS_STATUS_NOT_SUPPORTED;
+  if (has_bias_gradient(product->epilogue) && d->batch_count > 1) return CUBLAS_STATUS_NOT_SUPPORTED;
   for (const std::uint32_t alignment : preference->alignments)
     if (!std::has_single_bit(alignment) || alignment < size_of(d->type)) return CUBLAS_STATUS_NOT_SUPPORTED;
   const std::size_t workspace = preference->workspace_bytes >= workspace_wanted ? workspace_wanted : 0;
@@ -229,7 +254,7 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t prod
     const auto bits = reinterpret_cast<std::uintptr_t>(promised);
     return aligned(now, std::size_t{1} << std::countr_zero(bits | 16));
   };
-  if (has_bias(product->epilogue) && !of_epilogue(product->bias, algorithm->product.bias))
+  if (has_vector(product->epilogue) && !of_epilogue(product->bias, algorithm->product.bias))
     return CUBLAS_STATUS_INVALID_VALUE;
   if (has_auxiliary(product->epilogue) && !of_epilogue(product->auxiliary, algorithm->product.auxiliary))
     return CUBLAS_STATUS_INVALID_VALUE;

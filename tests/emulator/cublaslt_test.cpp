@@ -110,6 +110,33 @@ TEST_CASE("cuda fused gemm: what the library does on the way", "[cuda]") {
   CHECK(fused<double>({.shape = shape, .bias = true}, GeluTanh{}) == Asked{1, CUBLASLT_EPILOGUE_BIAS});
 }
 
+TEST_CASE("cuda fused gemm: what the library does on the way back", "[cuda]") {
+  const auto times_slope = []<class T, class F>(const GemmShape& shape, T, F f) {
+    return library_products([&] {
+      on_device<T>({.shape = shape, .pre_activation = true}, [=](const GemmShape& s, const T* a, const T* b, const T*, T* c, T* z) {
+        kernels<Cuda>::gemm_activation_backward(queue<Cuda>::current(), s, f, a, b, z, c);
+      });
+    });
+  };
+  const auto shape = dense(16, 24, 40), odd = dense(16, 21, 40);
+  CHECK(times_slope(shape, bfloat16(), GeluTanh{}) == Asked{1, CUBLASLT_EPILOGUE_DGELU});
+  CHECK(times_slope(shape, float(), GeluTanh{}) == Asked{1, CUBLASLT_EPILOGUE_DGELU});
+  CHECK(times_slope(odd, bfloat16(), GeluTanh{}) == Asked{1, CUBLASLT_EPILOGUE_DEFAULT});
+  CHECK(times_slope(shape, double(), GeluTanh{}) == Asked{1, CUBLASLT_EPILOGUE_DEFAULT});
+  CHECK(times_slope(shape, bfloat16(), Relu{}) == Asked{1, CUBLASLT_EPILOGUE_DEFAULT});
+
+  const auto weight_backward = []<class T>(std::int64_t rows, T) {
+    const DeviceArray<T> x(test_values<T>(rows * 16, 1)), dw(test_values<T>(256, 2));
+    return library_products([&] {
+      kernels<Cuda>::linear_weight_backward(queue<Cuda>::current(), rows, 16, 16, x.data(), x.data(), dw.data(), dw.data());
+      queue<Cuda>::current().synchronize();
+    });
+  };
+  CHECK(weight_backward(40, half()) == Asked{1, CUBLASLT_EPILOGUE_BGRADB});
+  CHECK(weight_backward(41, float()) == Asked{1, CUBLASLT_EPILOGUE_BGRADB});
+  CHECK(weight_backward(40, double()) == Asked{1, CUBLASLT_EPILOGUE_DEFAULT});
+}
+
 TEST_CASE("cuda gemm: the library is asked once for each problem, wherever its operands lie", "[cuda]") {
   const auto searches = [](const Problem& p) {
     const auto before = emulator::library_use().searches;
@@ -171,6 +198,10 @@ TEST_CASE("emulator: cuBLASLt refuses what does not fit", "[cuda]") {
   CHECK(with([](Call& x) { x.set(CUBLASLT_MATMUL_DESC_TRANSA, std::int32_t{CUBLAS_OP_T}); }) ==
         CUBLAS_STATUS_INVALID_VALUE);
   CHECK(with([](Call& x) { x.set(CUBLASLT_MATMUL_DESC_EPILOGUE, std::uint32_t{CUBLASLT_EPILOGUE_BIAS}); }) ==
+        CUBLAS_STATUS_INVALID_VALUE);
+  CHECK(with([](Call& x) { x.set(CUBLASLT_MATMUL_DESC_EPILOGUE, std::uint32_t{CUBLASLT_EPILOGUE_BGRADB}); }) ==
+        CUBLAS_STATUS_INVALID_VALUE);
+  CHECK(with([](Call& x) { x.set(CUBLASLT_MATMUL_DESC_EPILOGUE, std::uint32_t{CUBLASLT_EPILOGUE_DGELU}); }) ==
         CUBLAS_STATUS_INVALID_VALUE);
   const auto auxiliary = [&](std::int64_t leading) {
     return with([=](Call& x) {

@@ -7,6 +7,7 @@
 #include <plinth/activation/gelu.hpp>
 #include <plinth/layers/linear.hpp>
 #include <plinth/layers/norm.hpp>
+#include <plinth/models/feed_forward.hpp>
 
 #include "ops/spec.hpp"
 
@@ -70,6 +71,43 @@ OpSpec linear_spec(const std::string& name, Activation activation) {
   refuse({4, 3}, {3}, {3});
   refuse({}, {1, 1}, {1});
   refuse({4, 3}, {5, 3}, {5, 1});
+  return spec;
+}
+
+/// Two linear layers with GELU in its tanh form between them.
+OpSpec feed_forward_spec() {
+  OpSpec spec{.name = "feed_forward", .covers = {"FeedForwardOp"}};
+  const Operation op(std::type_identity<std::tuple<double, float>>(), []<class T>(const Tensors<T>& in) {
+    return plinth::apply(plinth::FeedForwardOp<plinth::GeluTanh, T, plinth::Cpu>{}, in[0], in[1], in[2], optional(in, 3), optional(in, 4));
+  });
+  const auto reference = [](const Arrays& in) {
+    Arrays inner = {in[0], in[1]}, outer;
+    if (in.size() > 3) inner.push_back(in[3]);
+    const double root = std::sqrt(2 / std::acos(-1.0));
+    outer = {linear_of([=](double z) { return z / 2 * (1 + std::tanh(root * (z + 0.044715 * z * z * z))); })(inner), in[2]};
+    if (in.size() > 4) outer.push_back(in[4]);
+    return linear_of([](double z) { return z; })(outer);
+  };
+  const auto add = [&](const char* what, const Shape& x, std::int64_t F, std::int64_t outputs, bool bias,
+                       Layout layout = Layout::dense) {
+    std::vector<Input> inputs = {{x, layout, -1, 1}, {{F, x[-1]}, layout, -1, 1}, {{outputs, F}, layout, -1, 1}};
+    if (bias) inputs.insert(inputs.end(), {{{F}, layout}, {{outputs}, layout}});
+    spec.samples.push_back({what, inputs, op, reference});
+  };
+  add("one element", {1}, 1, 1, true);
+  add("rows", {4, 3}, 5, 3, true);
+  add("three axes without bias", {2, 3, 5}, 7, 4, false);
+  add("no rows", {0, 3}, 5, 4, true);
+  add("transposed", {5, 4}, 7, 4, true, Layout::transposed);
+  add("with gaps", {2, 3, 5}, 4, 5, true, Layout::spaced);
+  add("backward", {3, 5}, 4, 2, true, Layout::backward);
+  add("large", {131, 67}, 141, 67, true);
+  const auto refuse = [&](const Shape& x, const Shape& w1, const Shape& w2) {
+    spec.refusals.push_back(refuses<ShapeError>(
+        [=] { op.value()({Tensor<double>(x), Tensor<double>(w1), Tensor<double>(w2)}); }, {"linear"}));
+  };
+  refuse({4, 3}, {5, 4}, {3, 5});
+  refuse({4, 3}, {5, 3}, {3, 4});
   return spec;
 }
 
@@ -153,6 +191,7 @@ OpSpec rms_norm_spec() {
 Specs specs() {
   return {
       linear_spec<plinth::Identity>("linear", [](double z) { return z; }),
+      feed_forward_spec(),
       linear_spec<plinth::Gelu>("linear with gelu", [](double z) { return z * 0.5 * std::erfc(-z * std::sqrt(0.5)); }),
       layer_norm_spec(2),
       layer_norm_spec(1),

@@ -207,6 +207,15 @@ concept FusedGemm = requires(queue<D>& q, const GemmShape& shape, contract::AnyF
   K::gemm_bias_activation(q, shape, f, a, b, bias, c, pre_activation);
 };
 
+/// Optional: what the gradients of a linear layer take from their products on the way. C = f.backward(z, A B), with z as
+/// C;  dW (outputs, inputs) = dz^T x and db = the sums of dz over its rows.
+template <class K, class D, class T>
+concept FusedLinearBackward = requires(queue<D>& q, const GemmShape& shape, contract::AnyFormula f, contract::Count n,
+                                       const T* a, const T* b, const T* z, T* c, T* db) {
+  K::gemm_activation_backward(q, shape, f, a, b, z, c);
+  K::linear_weight_backward(q, n, n, n, z, a, c, db);
+};
+
 /// Optional, with FusedGemm: B laid out once for products with many A. pack_b writes packed_bytes<T>(N, K) bytes, which
 /// gemm_bias_activation takes beside the B that they were made from.
 template <class K, class D, class T>

@@ -37,6 +37,8 @@ static_assert(RequiredKernels<kernels<Cuda>, Cuda, float> && RequiredKernels<ker
               RequiredKernels<kernels<Cuda>, Cuda, bfloat16> && RequiredKernels<kernels<Cuda>, Cuda, half>);
 static_assert(FusedGemm<kernels<Cuda>, Cuda, float> && FusedGemm<kernels<Cuda>, Cuda, double> &&
               FusedGemm<kernels<Cuda>, Cuda, bfloat16> && FusedGemm<kernels<Cuda>, Cuda, half>);
+static_assert(FusedLinearBackward<kernels<Cuda>, Cuda, float> && FusedLinearBackward<kernels<Cuda>, Cuda, double> &&
+              FusedLinearBackward<kernels<Cuda>, Cuda, bfloat16> && FusedLinearBackward<kernels<Cuda>, Cuda, half>);
 static_assert(FusedAttention<kernels<Cuda>, Cuda, bfloat16> && FusedAttention<kernels<Cuda>, Cuda, half> &&
               DecodeAttention<kernels<Cuda>, Cuda, float>);
 static_assert(SampleRows<kernels<Cuda>, Cuda, float> && SampleRows<kernels<Cuda>, Cuda, bfloat16> &&

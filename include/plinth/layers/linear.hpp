@@ -20,11 +20,26 @@ inline std::int64_t leading_count(const Shape& shape) {
   return element_count(leading);
 }
 
+/// Throws ShapeError unless x W^T + b has a meaning.
+template <class T, class D>
+void require_linear(const Shape& x, const Tensor<T, D>& weight, const Tensor<T, D>& bias) {
+  require<ShapeError>(weight.rank() == 2 && x.rank() >= 1 && x[-1] == weight.size(1) &&
+                          (!bias.defined() || bias.shape() == Shape({weight.size(0)})),
+                      "linear: x ", x, ", weight ", weight.shape(), " and bias ", bias.shape(), " do not fit");
+}
+
 /// What the gradients of z = x W^T + b need, whatever follows z.
 template <class T, class D>
 struct AffineMap {
   Saved<T, D> x, weight;
   bool has_bias = false;
+
+  /// The product dz W of so many rows.
+  GemmShape input_product(const char* name, std::int64_t rows) const {
+    const auto& w = weight.get(name);
+    const std::int64_t outputs = w.size(0), inputs = w.size(1);
+    return {1, rows, inputs, outputs, {outputs, 1, 0}, {w.strides()[0], w.strides()[1], 0}, {inputs, 1, 0}};
+  }
 
   /// dx = dz W, dW = dz^T x, db = the sum of dz over rows.
   std::tuple<Tensor<T, D>, Tensor<T, D>, Tensor<T, D>> gradients(const char* name, const Tensor<T, D>& dz,
@@ -35,18 +50,21 @@ struct AffineMap {
     Tensor<T, D> dx, dw, db;
     if (needed[0]) {
       dx = Tensor<T, D>(input.shape());
-      kernels<D>::gemm(q, {1, rows, inputs, outputs, {outputs, 1, 0}, {w.strides()[0], w.strides()[1], 0}, {inputs, 1, 0}},
-                       dz.data(), w.data(), dx.mutable_data(), false);
+      kernels<D>::gemm(q, input_product(name, rows), dz.data(), w.data(), dx.mutable_data(), false);
     }
-    if (needed[1]) {
-      dw = Tensor<T, D>(w.shape());
+    const bool sums = needed[2] && has_bias;
+    if (needed[1]) dw = Tensor<T, D>(w.shape());
+    if (sums) db = Tensor<T, D>({outputs});
+    if constexpr (FusedLinearBackward<kernels<D>, D, T>)
+      if (needed[1] && sums) {
+        kernels<D>::linear_weight_backward(q, rows, outputs, inputs, dz.data(), input.data(), dw.mutable_data(),
+                                           db.mutable_data());
+        return {dx, dw, db};
+      }
+    if (needed[1])
       kernels<D>::gemm(q, {1, outputs, inputs, rows, {1, outputs, 0}, {inputs, 1, 0}, {inputs, 1, 0}}, dz.data(),
                        input.data(), dw.mutable_data(), false);
-    }
-    if (needed[2] && has_bias) {
-      db = Tensor<T, D>({outputs});
-      kernels<D>::reduce_sum(q, 1, rows, outputs, dz.data(), db.mutable_data());
-    }
+    if (sums) kernels<D>::reduce_sum(q, 1, rows, outputs, dz.data(), db.mutable_data());
     return {dx, dw, db};
   }
 };
@@ -124,10 +142,7 @@ struct LinearOp {
 template <class F = Identity, Real T, class D>
 Tensor<T, D> linear(const Tensor<T, D>& x, const Tensor<T, D>& weight, const Tensor<T, D>& bias = {},
                     F activation = {}, const PackedWeight<T, D>& packed = {}) {
-  detail::require<ShapeError>(weight.rank() == 2 && x.rank() >= 1 && x.size(-1) == weight.size(1) &&
-                                  (!bias.defined() || bias.shape() == Shape({weight.size(0)})),
-                              "linear: x ", x.shape(), ", weight ", weight.shape(), " and bias ",
-                              bias.shape(), " do not fit");
+  detail::require_linear(x.shape(), weight, bias);
   return apply(LinearOp<F, T, D>{activation, {}, {}, packed.of(weight)}, x, weight, bias);
 }
 

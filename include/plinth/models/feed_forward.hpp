@@ -25,6 +25,53 @@ enum class ActivationKind {
   sigmoid     ///< Sigmoid; gated: GLU
 };
 
+/// y = F(z) W2^T + b2 with z = x W1^T + b1: both layers in one op, for backends whose products end with F's gradient.
+template <class F, class T, class D>
+struct FeedForwardOp {
+  static constexpr const char* name = "feed_forward";
+  static constexpr int required_inputs = 3;  ///< the biases may be undefined
+  LinearOp<F, T, D> up;                      ///< x -> F(z)
+  LinearOp<Identity, T, D> down;             ///< F(z) -> y
+
+  /// x (..., C), W1 (F, C), W2 (C, F), b1 (F) and b2 (C) or undefined -> (..., C)
+  Tensor<T, D> forward(const Tensor<T, D>& x, const Tensor<T, D>& w1, const Tensor<T, D>& w2, const Tensor<T, D>& b1,
+                       const Tensor<T, D>& b2) {
+    detail::require_linear(x.shape(), w1, b1);
+    detail::require_linear(Shape{w1.size(0)}, w2, b2);
+    const auto hidden = up.forward(x, w1, b1);
+    const auto y = down.forward(hidden, w2, b2);
+    down.map = {hidden, w2, b2.defined()};
+    return y;
+  }
+
+  /// {dx, dW1, dW2, db1, db2}: dz = F.backward(z, dy W2), and with it and with dy what linear layers do
+  std::tuple<Tensor<T, D>, Tensor<T, D>, Tensor<T, D>, Tensor<T, D>, Tensor<T, D>> backward(
+      const Tensor<T, D>& dy, const Needed<5>& needed) const {
+    const auto given = detail::dense(dy);
+    const auto outer = down.map.gradients(name, given, {false, needed[2], needed[4]});
+    std::tuple<Tensor<T, D>, Tensor<T, D>, Tensor<T, D>> inner;
+    if (needed[0] || needed[1] || needed[3])
+      inner = up.map.gradients(name, before_activation(given), {needed[0], needed[1], needed[3]});
+    return {std::get<0>(inner), std::get<1>(inner), std::get<1>(outer), std::get<2>(inner), std::get<2>(outer)};
+  }
+
+ private:
+  /// dz (..., F)
+  Tensor<T, D> before_activation(const Tensor<T, D>& dy) const {
+    auto& q = queue<D>::current();
+    const auto &w = down.map.weight.get(name), &z = up.z.get(name);
+    const GemmShape product = down.map.input_product(name, detail::leading_count(dy.shape()));
+    Tensor<T, D> dz(z.shape());
+    if constexpr (FusedLinearBackward<kernels<D>, D, T>) {
+      kernels<D>::gemm_activation_backward(q, product, up.formula, dy.data(), w.data(), z.data(), dz.mutable_data());
+    } else {
+      kernels<D>::gemm(q, product, dy.data(), w.data(), dz.mutable_data(), false);
+      kernels<D>::pointwise_backward(q, dz.count(), up.formula, z.data(), dz.data(), dz.mutable_data());
+    }
+    return dz;
+  }
+};
+
 /// y = down(activation(up(x))), or gated y = down(activation(gate(x)) * up(x)).
 /// Vaswani et al. 2017, section 3.3; Shazeer 2020 (arXiv:2002.05202), eq. (6).
 template <class T, class D = Cpu>
@@ -47,6 +94,8 @@ struct FeedForward {
 
   /// x (..., C) -> (..., C). Throws ShapeError.
   Tensor<T, D> operator()(const Tensor<T, D>& x) const {
+    if constexpr (FusedLinearBackward<kernels<D>, D, T>)
+      if (activation == ActivationKind::gelu_tanh && !gate) return in_one<GeluTanh>(x);
     return down(gate ? activated(*gate, x) * up(x) : activated(up, x));
   }
 
@@ -58,6 +107,13 @@ struct FeedForward {
   }
 
  private:
+  /// down(up(x, F())) as one op
+  template <class F>
+  Tensor<T, D> in_one(const Tensor<T, D>& x) const {
+    return apply(FeedForwardOp<F, T, D>{{F(), {}, {}, up.packed.of(up.weight)}, {{}, {}, {}, down.packed.of(down.weight)}},
+                 x, up.weight, down.weight, up.bias, down.bias);
+  }
+
   /// activation(layer(x)), the kind chosen once per layer; fused into the product where that is worth its compile time.
   Tensor<T, D> activated(const Linear<T, D>& layer, const Tensor<T, D>& x) const {
     switch (activation) {

@@ -25,6 +25,8 @@ enum cublasLtEpilogue_t {
   CUBLASLT_EPILOGUE_GELU_BIAS = 36,
   CUBLASLT_EPILOGUE_GELU_AUX = 160,
   CUBLASLT_EPILOGUE_GELU_AUX_BIAS = 164,
+  CUBLASLT_EPILOGUE_DGELU = 192,
+  CUBLASLT_EPILOGUE_BGRADB = 512,
 };
 enum cublasLtReductionScheme_t { CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE = 2, CUBLASLT_REDUCTION_SCHEME_MASK = 7 };
 enum cublasLtMatrixLayoutAttribute_t {
@@ -35,7 +37,7 @@ enum cublasLtMatmulDescAttributes_t {
   CUBLASLT_MATMUL_DESC_TRANSA = 3,                      // int32
   CUBLASLT_MATMUL_DESC_TRANSB = 4,                      // int32
   CUBLASLT_MATMUL_DESC_EPILOGUE = 7,                    // uint32
-  CUBLASLT_MATMUL_DESC_BIAS_POINTER = 8,                // const void*
+  CUBLASLT_MATMUL_DESC_BIAS_POINTER = 8,                // const void*; of a gradient void*
   CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_POINTER = 11,       // void*
   CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_LD = 12,            // int64
   CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_BATCH_STRIDE = 13,  // int64
@@ -108,7 +110,7 @@ cublasStatus_t cublasLtMatmulPreferenceSetAttribute(cublasLtMatmulPreference_t p
                                                     cublasLtMatmulPreferenceAttributes_t attribute, const void* value,
                                                     std::size_t bytes);
 
-/// One algorithm, which wants a little workspace where it is granted; NOT_SUPPORTED for GELU of doubles.
+/// One algorithm, which wants a little workspace where it is granted; NOT_SUPPORTED for all but a bias of doubles.
 cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t handle, cublasLtMatmulDesc_t product,
                                               cublasLtMatrixLayout_t a, cublasLtMatrixLayout_t b,
                                               cublasLtMatrixLayout_t c, cublasLtMatrixLayout_t d,

@@ -72,13 +72,11 @@ bool sums(std::size_t n, std::size_t inner) {
   return close(on_host(on_y, inner), wanted, 1e-4);
 }
 
-bool squares() {
-  const auto x = numbers<float>(100, 3);
-  float* const on_sum = on_device<float>({1});
-  cuda::CudaReduction::squared_norm<float>(gpu(), 100, on_device(x), on_sum);
-  double wanted = 1;
-  for (const float value : x) wanted += double(value) * double(value);
-  return close(on_host(on_sum, 1), {wanted}, 1e-4);
+bool gathered() {
+  const auto table = numbers<float>(12, 3);
+  float* const on_y = on_device(std::vector<float>(3));
+  cuda::CudaRows::gather_rows<float>(gpu(), 3, 12, 1, on_device(table), on_device<std::int32_t>({7, 0, 11}), on_y);
+  return close(on_host(on_y, 3), {double(table[7]), double(table[0]), double(table[11])}, 1e-6);
 }
 
 bool scattered() {
@@ -134,7 +132,7 @@ bool right(const std::string& name) {
   if (name == "alignment") return twice(63, 1);
   if (name == "columns") return sums(60, 40);
   if (name == "rows") return sums(100, 1);
-  if (name == "squares") return squares();
+  if (name == "gather") return gathered();
   if (name == "scatter") return scattered();
   return name == "attention" && attended();
 }

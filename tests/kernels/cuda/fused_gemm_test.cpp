@@ -3,6 +3,7 @@
 #include <plinth/activation/gelu.hpp>
 #include <plinth/activation/relu.hpp>
 
+#include <cstring>
 #include <limits>
 
 #include "catch.hpp"
@@ -16,6 +17,10 @@ double relu_of(double x) { return x > 0 ? x : 0; }
 double gelu_tanh_of(double x) {
   return x / 2 * (1 + std::tanh(std::sqrt(2 / std::acos(-1.0)) * (x + 0.044715 * x * x * x)));
 }
+double gelu_tanh_slope(double x) {
+  const double root = std::sqrt(2 / std::acos(-1.0)), t = std::tanh(root * (x + 0.044715 * x * x * x));
+  return (1 + t) / 2 + x / 2 * (1 - t * t) * root * (1 + 3 * 0.044715 * x * x);
+}
 double leaky_of(double x) { return x > 0 ? x : x / 4; }
 
 /// A formula with a constant of its own.
@@ -24,6 +29,10 @@ struct Leaky {
   template <class T>
   PLINTH_HD T forward(T x) const {
     return x < T(0) ? T(slope) * x : x;
+  }
+  template <class T>
+  PLINTH_HD T backward(T x, T dy) const {
+    return x < T(0) ? T(slope) * dy : dy;
   }
 };
 
@@ -34,7 +43,66 @@ auto fused(F f) {
   };
 }
 
+/// Whether C = f.backward(z, A B) is right, `slope` being that of f, for an all but simple z: the values before C.
+template <class T, class F>
+bool backward_is_right(Problem p, F f, double (*slope)(double)) {
+  p.pre_activation = true;  // a copy of what is in C before
+  const auto run = [&](const GemmShape& s, const T* a, const T* b, const T*, T* c, T* z) {
+    kernels<Cuda>::gemm_activation_backward(queue<Cuda>::current(), s, f, a, b, z, c);
+  };
+  const auto results = on_device<T>(p, run);
+  const auto z = on_device<T>(p, [](const auto&...) {}).c;
+  if (std::memcmp(z.data(), results.pre_activation.data(), z.size() * sizeof(T)) != 0) return false;  // it is only read
+  return right<T>(errors_of(p, results.c, [&](double sum, std::int64_t at) {
+    return sum * slope(double(z[static_cast<std::size_t>(at + p.offset)]));
+  }));
+}
+
+/// The largest error in dW and db, by the magnitude of the rows' sums.
+template <class T>
+double error_of_weight_gradients(std::int64_t rows, std::int64_t outputs, std::int64_t inputs, std::int64_t offset) {
+  const auto dz = test_values<T>(rows * outputs + offset, 1), x = test_values<T>(rows * inputs + offset, 2);
+  const DeviceArray<T> on_dz(dz), on_x(x), dw(test_values<T>(outputs * inputs + offset, 3)),
+      db(test_values<T>(outputs + offset, 4));
+  kernels<Cuda>::linear_weight_backward(queue<Cuda>::current(), rows, outputs, inputs, on_dz.data() + offset,
+                                        on_x.data() + offset, dw.data() + offset, db.data() + offset);
+  const auto got_dw = dw.values(), got_db = db.values();
+  const auto at = [&](const std::vector<T>& v, std::int64_t i) { return double(v[static_cast<std::size_t>(i + offset)]); };
+  double worst = 0;
+  for (std::int64_t o = 0; o < outputs; ++o)
+    for (std::int64_t i = -1; i < inputs; ++i) {  // -1: the bias
+      double sum = 0, size = 1;
+      for (std::int64_t r = 0; r < rows; ++r) {
+        const double term = at(dz, r * outputs + o) * (i < 0 ? 1 : at(x, r * inputs + i));
+        sum += term, size += std::fabs(term);
+      }
+      const double error = std::fabs((i < 0 ? at(got_db, o) : at(got_dw, o * inputs + i)) - sum) / size;
+      worst = error <= worst ? worst : error;  // a NaN is the worst
+    }
+  return worst;
+}
+
 }  // namespace
+
+TEMPLATE_TEST_CASE("cuda fused gemm: products times the slope of a formula", "[cuda]", float, bfloat16) {
+  std::mt19937 engine(9);
+  std::vector<Problem> problems = {{dense(16, 24, 40)}, {dense(16, 21, 40)}, {dense(3, 16, 40, 2)}, {dense(5, 8, 0)}};
+  for (int n = 0; n < 30; ++n) problems.push_back(random_problem(engine));
+  for (const Problem& p : problems) {
+    CAPTURE(p);
+    CHECK(backward_is_right<TestType>(p, GeluTanh{}, gelu_tanh_slope));
+    CHECK(backward_is_right<TestType>(p, Leaky{0.25}, [](double x) { return x < 0 ? 0.25 : 1.0; }));
+  }
+}
+
+TEMPLATE_TEST_CASE("cuda fused gemm: gradients of a linear layer's weight and bias", "[cuda]", float, double, bfloat16) {
+  const std::int64_t sizes[][3] = {{40, 16, 24}, {33, 7, 9}, {70, 3, 8}, {1, 5, 6}, {0, 5, 6}, {9, 5, 0}, {100, 1, 1}};
+  for (const auto& [rows, outputs, inputs] : sizes)
+    for (const std::int64_t offset : {0, 3}) {
+      CAPTURE(rows, outputs, inputs, offset);
+      CHECK(error_of_weight_gradients<TestType>(rows, outputs, inputs, offset) <= tolerance<TestType>);
+    }
+}
 
 TEMPLATE_TEST_CASE("cuda fused gemm: formulas, with and without bias and pre-activation", "[cuda]", float, double,
                    bfloat16, plinth::half) {

@@ -7,6 +7,7 @@
 #include "catch.hpp"
 
 #include <plinth/activation/gelu.hpp>
+#include <plinth/models/feed_forward.hpp>
 #include <plinth/ops/arithmetic.hpp>
 #include <plinth/ops/matmul.hpp>
 #include <plinth/ops/softmax.hpp>
@@ -40,7 +41,36 @@ double largest_difference(const std::vector<float>& a, const std::vector<float>&
   return largest;
 }
 
+/// Output and gradients of a feed-forward with GELU in its tanh form, one after the other.
+template <class D>
+std::vector<std::vector<float>> feed_forward(std::int64_t hidden, bool bias) {
+  std::uint32_t site = 10;
+  const auto random = [&](const Shape& shape) {
+    Tensor<float, D> x(shape, test_values<float>(element_count(shape), ++site));
+    require_gradient(x);
+    return x;
+  };
+  const auto x = random({2, 10, 24}), w1 = random({hidden, 24}), w2 = random({16, hidden});
+  const auto b1 = bias ? random({hidden}) : Tensor<float, D>(), b2 = bias ? random({16}) : b1;
+  const auto y = apply(FeedForwardOp<GeluTanh, float, D>{}, x, w1, w2, b1, b2);
+  backward(y, Tensor<float, D>(y.shape(), test_values<float>(y.count(), 9)));
+  std::vector<std::vector<float>> all = {y.to_vector()};
+  for (const auto& input : {x, w1, w2, b1, b2})
+    if (input.defined()) all.push_back(gradient(input).to_vector());
+  return all;
+}
+
 }  // namespace
+
+TEST_CASE("cuda and plain loops: a feed-forward, whose gradients are parts of products on CUDA", "[cuda]") {
+  for (const std::int64_t hidden : {40, 37})  // cuBLASLt takes GELU's slope with rows of eights
+    for (const bool bias : {true, false}) {
+      CAPTURE(hidden, bias);
+      const auto on_plain = feed_forward<Plain>(hidden, bias), on_cuda = feed_forward<Cuda>(hidden, bias);
+      REQUIRE(on_cuda.size() == on_plain.size());
+      for (std::size_t i = 0; i < on_cuda.size(); ++i) CHECK(largest_difference(on_cuda[i], on_plain[i]) < 5e-5);
+    }
+}
 
 TEST_CASE("cuda and plain loops: the same ops give the same results and gradients", "[cuda]") {
   const auto on_plain = compute<Plain>(), on_cuda = compute<Cuda>();

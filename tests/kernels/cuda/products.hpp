@@ -83,9 +83,9 @@ Results<T> on_device(const Problem& p, const Run& run) {
   return {c.values(), pre_activation.values()};
 }
 
-/// What is wrong with one of the results: f of the sums, or the sums themselves.
-template <class T>
-Errors errors_of(const Problem& p, std::vector<T> result, double (*f)(double)) {
+/// What is wrong with a result that should be f(sum, its place in C) of the sums.
+template <class T, class F>
+Errors errors_of(const Problem& p, std::vector<T> result, const F& f) {
   const GemmShape& s = p.shape;
   const auto values = [&](std::int64_t n, std::uint32_t site) { return test_values<T>(n + p.offset, site); };
   const auto a = values(extent(s.a, s.batch, s.M, s.K), 1), b = values(extent(s.b, s.batch, s.K, s.N), 2);
@@ -106,7 +106,7 @@ Errors errors_of(const Problem& p, std::vector<T> result, double (*f)(double)) {
           sum += term;
           size += std::fabs(term);
         }
-        const double wanted = f(sum), difference = std::fabs(at(result, to) - wanted);
+        const double wanted = f(sum, to), difference = std::fabs(at(result, to) - wanted);
         e.worst = difference / size <= e.worst ? e.worst : difference / size;  // a NaN is the worst
         differences += difference * difference;
         squares += wanted * wanted;
@@ -122,8 +122,9 @@ Errors errors_of(const Problem& p, std::vector<T> result, double (*f)(double)) {
 template <class T, class Run>
 bool right(const Problem& p, const Run& run, double (*f)(double) = identity) {
   const auto results = on_device<T>(p, run);
-  return right<T>(errors_of(p, results.c, f)) &&
-         (!p.pre_activation || right<T>(errors_of(p, results.pre_activation, identity)));
+  const auto of_sum = [](double (*g)(double)) { return [g](double sum, std::int64_t) { return g(sum); }; };
+  return right<T>(errors_of(p, results.c, of_sum(f))) &&
+         (!p.pre_activation || right<T>(errors_of(p, results.pre_activation, of_sum(identity))));
 }
 
 /// Any form of operands, dense along either side or neither, at any alignment, batched or not.

@@ -33,14 +33,15 @@ class LibraryDescriptors {
   cublasLtMatmulDescOpaque_t product = {};
   cublasLtMatrixLayoutOpaque_t left = {}, right = {}, result = {};
 
-  LibraryDescriptors(const LibraryProduct& p, const void* bias, const void* pre_activation) {
+  /// vector, matrix: what the epilogue reads or writes beside the product, or null.
+  LibraryDescriptors(const LibraryProduct& p, const void* vector, const void* matrix) {
     check(cublasLtMatmulDescInit(&product, p.compute, p.scale), attempt);
     set(CUBLASLT_MATMUL_DESC_TRANSA, static_cast<std::int32_t>(p.left.operation));
     set(CUBLASLT_MATMUL_DESC_TRANSB, static_cast<std::int32_t>(p.right.operation));
     set(CUBLASLT_MATMUL_DESC_EPILOGUE, static_cast<std::uint32_t>(p.epilogue));
-    if (bias) set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, bias);
-    if (pre_activation) {
-      set(CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_POINTER, pre_activation);
+    if (vector) set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, vector);
+    if (matrix) {
+      set(CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_POINTER, matrix);
       set(CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_LD, p.result.leading);
       set(CUBLASLT_MATMUL_DESC_EPILOGUE_AUX_BATCH_STRIDE, p.result.batch);
     }
@@ -76,7 +77,7 @@ class ProductLibrary {
     std::size_t workspace_bytes;
   };
 
-  static constexpr std::uint32_t bias_alignment = 16;  // bytes that algorithms may count on
+  static constexpr std::uint32_t vector_alignment = 16;  // bytes that algorithms may count on
 
   /// On the calling thread's GPU, which has this ordinal. Throws DeviceError.
   explicit ProductLibrary(int) { check(cublasLtCreate(&handle_), "starting cuBLASLt"); }
@@ -100,10 +101,8 @@ class ProductLibrary {
   std::optional<Algorithm> search(const LibraryProduct& p) const {
     constexpr const char* attempt = "asking for an algorithm of a product";
     const auto placed = [](std::uintptr_t alignment) { return reinterpret_cast<const void*>(alignment); };
-    const bool bias = p.epilogue & CUBLASLT_EPILOGUE_BIAS,
-               auxiliary = p.epilogue == CUBLASLT_EPILOGUE_GELU_AUX || p.epilogue == CUBLASLT_EPILOGUE_GELU_AUX_BIAS;
-    LibraryDescriptors d(p, bias ? placed(bias_alignment) : nullptr,
-                         auxiliary ? placed(p.result.alignment(p.element_bytes)) : nullptr);
+    LibraryDescriptors d(p, p.has_vector() ? placed(vector_alignment) : nullptr,
+                         p.has_matrix() ? placed(p.result.alignment(p.element_bytes)) : nullptr);
     cublasLtMatmulPreferenceOpaque_t preference = {};
     check(cublasLtMatmulPreferenceInit(&preference), attempt);
     const auto prefer = [&](cublasLtMatmulPreferenceAttributes_t attribute, auto value) {
@@ -170,11 +169,17 @@ bool multiply_by_library(queue<Cuda>& queue, const GemmShape& shape, const T* a,
   const auto aligned = [&]<class E>(E* x, const LibraryMatrix& m) {
     return AlignedElements<E>(queue, x, m.extent(p->batch), m.alignment(sizeof(T)));
   };
+  const auto vector = [&]<class E>(E* x, std::int64_t count) {
+    return AlignedElements<E>(queue, x, count, ProductLibrary::vector_alignment);
+  };
   const auto left = aligned(b, p->left), right = aligned(a, p->right);
-  const auto result = aligned(c, p->result), auxiliary = aligned(epilogue.pre_activation, p->result);
-  const AlignedElements<const T> bias(queue, epilogue.bias, shape.N, ProductLibrary::bias_alignment);
+  const auto result = aligned(c, p->result), pre_activation = aligned(epilogue.pre_activation, p->result);
+  const auto gelu_of = aligned(epilogue.gelu_of, p->result);
+  const auto bias = vector(epilogue.bias, shape.N);
+  const auto row_sums = vector(epilogue.row_sums, shape.M);
 
-  LibraryDescriptors d(*p, bias.data(), auxiliary.data());
+  LibraryDescriptors d(*p, epilogue.bias ? bias.data() : row_sums.data(),
+                       epilogue.gelu_of ? gelu_of.data() : pre_activation.data());
   const Scratch<std::byte> workspace(static_cast<std::int64_t>(algorithm->workspace_bytes));
   const accumulator_t<T> one = 1, kept = accumulate ? 1 : 0;
   check(cublasLtMatmul(library.handle(), &d.product, &one, left.data(), &d.left, right.data(), &d.right, &kept,
@@ -182,7 +187,8 @@ bool multiply_by_library(queue<Cuda>& queue, const GemmShape& shape, const T* a,
                        algorithm->workspace_bytes, queue.stream()),
         "multiplying matrices");
   result.write_back(queue);
-  auxiliary.write_back(queue);
+  pre_activation.write_back(queue);
+  row_sums.write_back(queue);
   return true;
 }
 

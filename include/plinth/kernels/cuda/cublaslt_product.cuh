@@ -78,8 +78,12 @@ struct LibraryEpilogue {
   bool gelu = false;            ///< GELU in its tanh form
   const T* bias = nullptr;      ///< (N), added before that
   T* pre_activation = nullptr;  ///< as C, with GELU alone: receives what it is applied to
+  const T* gelu_of = nullptr;   ///< as C, which is multiplied by GELU' of that; alone
+  T* row_sums = nullptr;        ///< (M), receives the sums of A's rows; alone
 
   cublasLtEpilogue_t kind() const {
+    if (gelu_of) return CUBLASLT_EPILOGUE_DGELU;
+    if (row_sums) return CUBLASLT_EPILOGUE_BGRADB;
     if (!gelu) return bias ? CUBLASLT_EPILOGUE_BIAS : CUBLASLT_EPILOGUE_DEFAULT;
     if (pre_activation) return bias ? CUBLASLT_EPILOGUE_GELU_AUX_BIAS : CUBLASLT_EPILOGUE_GELU_AUX;
     return bias ? CUBLASLT_EPILOGUE_GELU_BIAS : CUBLASLT_EPILOGUE_GELU;
@@ -96,6 +100,9 @@ struct LibraryProduct {
   cublasLtEpilogue_t epilogue;
 
   auto operator<=>(const LibraryProduct&) const = default;
+
+  bool has_vector() const { return epilogue & (CUBLASLT_EPILOGUE_BIAS | CUBLASLT_EPILOGUE_BGRADB); }
+  bool has_matrix() const { return epilogue & (CUBLASLT_EPILOGUE_GELU_AUX ^ CUBLASLT_EPILOGUE_GELU); }
 };
 
 /// The product that shape asks for, or nothing where its sizes or strides are none that the library takes.
@@ -105,10 +112,11 @@ std::optional<LibraryProduct> library_product(const GemmShape& s, const LibraryE
   const auto left = library_matrix(s.b, s.K, s.N, s.batch), right = library_matrix(s.a, s.M, s.K, s.batch);
   const auto result = library_matrix({s.c.row, 1, s.c.batch}, s.M, s.N, s.batch);
   if (!left || !right || !result || result->operation != CUBLAS_OP_N) return {};
-  if (epilogue.pre_activation && (result->leading % 8 != 0 || result->batch % 8 != 0)) return {};  // cublasLt.h, AUX_LD
   using Type = LibraryType<T>;
-  return LibraryProduct{Type::data, Type::scale, Type::compute, sizeof(T),      static_cast<std::int32_t>(s.batch),
-                        *left,      *right,      *result,       epilogue.kind()};
+  const LibraryProduct product{Type::data, Type::scale, Type::compute, sizeof(T),      static_cast<std::int32_t>(s.batch),
+                               *left,      *right,      *result,       epilogue.kind()};
+  if (product.has_matrix() && (result->leading % 8 != 0 || result->batch % 8 != 0)) return {};  // cublasLt.h, AUX_LD
+  return product;
 }
 
 }  // namespace plinth::cuda

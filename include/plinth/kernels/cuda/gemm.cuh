@@ -9,6 +9,7 @@
 #include <plinth/kernels/cuda/cublaslt.cuh>
 #include <plinth/kernels/cuda/gemm_few_rows.cuh>
 #include <plinth/kernels/cuda/gemm_tiles.cuh>
+#include <plinth/kernels/cuda/reduction.cuh>
 #include <plinth/kernels/cuda/strided.cuh>
 #include <plinth/tensor/shape.hpp>
 
@@ -43,6 +44,30 @@ struct CudaGemm {
     }
     if (!std::same_as<F, Identity> || pre_activation)
       map_strided(queue, sizes, {strides, strides}, Forward<F, T>{f}, c, static_cast<const T*>(z));
+  }
+
+  /// C = f.backward(z, A B), with z as C.
+  template <class F, class T>
+  static void gemm_activation_backward(queue<Cuda>& queue, const GemmShape& shape, F f, const T* a, const T* b,
+                                       const T* z, T* c) {
+    if (shape.batch == 0 || shape.M == 0 || shape.N == 0) return;
+    if constexpr (detail::is_gelu_tanh<F>)
+      if (!FewRows::take(shape) && multiply_by_library(queue, shape, a, b, c, false, {.gelu_of = z})) return;
+    gemm(queue, shape, a, b, c, false);
+    const Shape sizes{shape.batch, shape.M, shape.N}, strides{shape.c.batch, shape.c.row, 1};
+    map_strided(queue, sizes, {strides, strides, strides}, Backward<F, T>{f}, c, z, static_cast<const T*>(c));
+  }
+
+  /// dW (outputs, inputs) = dz^T x, and db (outputs) = the sums of dz over its rows.
+  template <class T>
+  static void linear_weight_backward(queue<Cuda>& queue, std::int64_t rows, std::int64_t outputs, std::int64_t inputs,
+                                     const T* dz, const T* x, T* dw, T* db) {
+    const GemmShape shape{1, outputs, inputs, rows, {1, outputs, 0}, {inputs, 1, 0}, {inputs, 1, 0}};
+    if (outputs > 0 && inputs > 0 && !FewRows::take(shape) &&
+        multiply_by_library(queue, shape, dz, x, dw, false, {.row_sums = db}))
+      return;
+    gemm(queue, shape, dz, x, dw, false);
+    CudaReduction::reduce_sum(queue, 1, rows, outputs, dz, db);
   }
 };
 
