@@ -49,6 +49,7 @@ struct Device {
   Blocks memory, page_locked;
   std::map<const void*, int> ordinals;  // of the blocks of memory
   int count = 1;
+  bool has_pools = true;
   std::map<int, std::size_t> left;  // of each device's memory; 1 GiB where nothing was taken yet
   std::vector<cudaStream_t> streams;
   std::map<void (*)(), int> shared_bytes_allowed;
@@ -119,6 +120,7 @@ void enqueue(cudaStream_t stream, std::function<void()> work) {
 }
 
 void set_device_count(int count) { device().count = count; }
+void set_memory_pools(bool present) { device().has_pools = present; }
 void set_free_memory(std::size_t bytes) { device().left_of(current_ordinal) = bytes; }
 std::size_t blocks_of_memory() { return device().memory.size(); }
 int device_of(cudaStream_t stream) { return stream->ordinal; }
@@ -153,7 +155,7 @@ cudaError_t cudaSetDevice(int ordinal) {
 
 cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int ordinal) {
   if (ordinal < 0 || ordinal >= device().count) return device().answer(cudaErrorInvalidDevice);
-  *value = attribute == cudaDevAttrMultiProcessorCount ? emulator::Device::multiprocessors : 1;
+  *value = attribute == cudaDevAttrMultiProcessorCount ? emulator::Device::multiprocessors : device().has_pools;
   return cudaSuccess;
 }
 
@@ -208,7 +210,7 @@ cudaError_t cudaFree(void* block) {
 
 cudaError_t cudaMemPoolCreate(cudaMemPool_t* pool, const cudaMemPoolProps* properties) {
   const int ordinal = properties->location.id;
-  if (ordinal < 0 || ordinal >= device().count) return device().answer(cudaErrorInvalidValue);
+  if (ordinal < 0 || ordinal >= device().count || !device().has_pools) return device().answer(cudaErrorInvalidValue);
   *pool = new CUmemPoolHandle_st{ordinal};
   return cudaSuccess;
 }

@@ -106,3 +106,20 @@ TEST_CASE("cuda devices: one that is not there is an error that says how many th
   }
   CHECK(queue<Cuda>::current().ordinal() == 0);
 }
+
+TEST_CASE("cuda devices: one without memory pools of the driver has Plinth's alone") {
+  const Devices three(3);
+  emulator::set_memory_pools(false);
+  cuda::use_device(2);
+  {
+    const FreeMemory little(1 << 20);
+    CHECK((ones(1 << 16) * 2.0).to_vector().back() == 2);
+    CHECK(ones(3 << 15).to_vector().back() == 1);
+    CHECK_THROWS_AS(ones(1 << 19), MemoryError);
+    CHECK(ones(1 << 17).to_vector().back() == 1);  // what the pool keeps is in the way, and goes
+  }
+  const auto blocks = emulator::blocks_of_memory();
+  memory<Cuda>::trim();
+  CHECK(emulator::blocks_of_memory() < blocks);
+  emulator::set_memory_pools(true);
+}

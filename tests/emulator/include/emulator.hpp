@@ -26,6 +26,8 @@ void set_seed(std::uint64_t seed);
 /// How many devices there are, at first one, each with memory of its own: kernels and copies of one may not touch that of
 /// another.
 void set_device_count(int count);
+/// Whether devices say that they have memory pools, as they do at first.
+void set_memory_pools(bool present);
 /// From now on the calling thread's device has this much memory besides what is in use, at first 1 GiB in all.
 void set_free_memory(std::size_t bytes);
 /// How many blocks of device memory there are.
