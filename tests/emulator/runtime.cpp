@@ -50,6 +50,7 @@ struct Device {
   std::map<const void*, int> ordinals;  // of the blocks of memory
   int count = 1;
   bool has_pools = true;
+  std::size_t graph_launches = 0;
   std::map<int, std::size_t> left;  // of each device's memory; 1 GiB where nothing was taken yet
   std::vector<cudaStream_t> streams;
   std::map<void (*)(), int> shared_bytes_allowed;
@@ -123,6 +124,7 @@ void set_device_count(int count) { device().count = count; }
 void set_memory_pools(bool present) { device().has_pools = present; }
 void set_free_memory(std::size_t bytes) { device().left_of(current_ordinal) = bytes; }
 std::size_t blocks_of_memory() { return device().memory.size(); }
+std::size_t graph_launches() { return device().graph_launches; }
 int device_of(cudaStream_t stream) { return stream->ordinal; }
 
 cudaError_t set_attribute(void (*kernel)(), cudaFuncAttribute attribute, int value) {
@@ -362,6 +364,7 @@ cudaError_t cudaGraphInstantiate(cudaGraphExec_t* executable, cudaGraph_t graph,
 cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t stream) {
   const std::lock_guard lock(device().mutex);
   for (const auto& item : executable->work) stream->queue(item);
+  ++device().graph_launches;
   return cudaSuccess;
 }
 

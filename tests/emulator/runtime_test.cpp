@@ -11,7 +11,9 @@
 #include "catch.hpp"
 #include "kernels/cuda/device_array.hpp"
 
+#include <plinth/generate/generate.hpp>
 #include <plinth/ops/arithmetic.hpp>
+#include <plinth/ops/gather.hpp>
 #include <plinth/ops/matmul.hpp>
 
 using namespace plinth;
@@ -35,6 +37,26 @@ struct FreeMemory {
     emulator::set_free_memory(bytes);
   }
   ~FreeMemory() { emulator::set_free_memory(std::size_t{1} << 30); }
+};
+
+/// Of a token follows the one with the largest number in its row of the table.
+struct Bigrams {
+  using element = float;
+  using device = Cuda;
+  struct {
+    std::int64_t vocabulary = 3, context = 8;
+  } config;
+  Tensor<float, Cuda> table{{3, 3}, {0, 2, 0, 0, 0, 2, 2, 0, 0}};
+
+  Tensor<float, Cuda> hidden_states(const Tensor<std::int32_t, Cuda>& tokens, const Tensor<std::int32_t, Cuda>&,
+                                    KeyValueCache<float, Cuda>* cache) const {
+    const auto rows = gather_rows(table, tokens);  // (1, T, 3)
+    const auto as_heads = reshape(rows, {1, 1, tokens.size(1), 3});
+    cache->append(0, {as_heads, as_heads});
+    cache->advance(tokens.size(1));
+    return rows;
+  }
+  Tensor<float, Cuda> logits(const Tensor<float, Cuda>& hidden) const { return hidden; }
 };
 
 Tensor<float, Cuda> ones(std::int64_t count) { return full<float, Cuda>({count}, 1); }
@@ -122,4 +144,11 @@ TEST_CASE("cuda devices: one without memory pools of the driver has Plinth's alo
   memory<Cuda>::trim();
   CHECK(emulator::blocks_of_memory() < blocks);
   emulator::set_memory_pools(true);
+}
+
+TEST_CASE("cuda: generate queues each token but the first with one launch of a graph") {
+  const auto before = emulator::graph_launches();
+  CHECK(generate(Bigrams(), {0}, {.length = 7, .sampling = {.temperature = 0}}) ==
+        std::vector<std::int32_t>{0, 1, 2, 0, 1, 2, 0, 1});
+  CHECK(emulator::graph_launches() == before + 6);
 }

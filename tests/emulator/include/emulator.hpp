@@ -32,6 +32,8 @@ void set_memory_pools(bool present);
 void set_free_memory(std::size_t bytes);
 /// How many blocks of device memory there are.
 std::size_t blocks_of_memory();
+/// How many graphs the program has launched.
+std::size_t graph_launches();
 /// The device of a stream.
 int device_of(cudaStream_t stream);
 
