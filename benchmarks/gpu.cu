@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The GPU's rows: matrix products beside cuBLASLt's own call, attention, a training step of GPT-2 124M, decoding. The
-// limit of what computes is cuBLASLt's rate for 8192 x 8192 x 8192 in bfloat16; of decoding, that of a device copy.
+// The GPU's rows: matrix products beside cuBLASLt's own call, attention, a training step of GPT-2 124M, decoding and
+// its kernels. The limit of what computes is cuBLASLt's rate for 8192 x 8192 x 8192 in bfloat16; of decoding, that of a
+// device copy.
 //   gpu [--json]
 #include <cstdint>
 #include <cstdio>
@@ -167,6 +168,34 @@ void print_attention(const benchmark::Table& table) {
     }
 }
 
+/// Bytes of keys and values that one query of each head reads a second, and of logits that choosing a token does.
+void print_token_kernels(const benchmark::Table& table) {
+  const plinth::NoGradient no_gradient;
+  for (const std::int64_t B : {1, 32}) {
+    const std::int64_t S = B == 1 ? 65536 : 4096, H = 32, G = 8, D = 128;
+    const auto query = some({B, H, 1, D}, 1), key = some({B, G, S, D}, 2), value = some({B, G, S, D}, 3);
+    table.print(benchmark::measure("GPU attention bfloat16 B" + std::to_string(B) + " H32 G8 D128, 1 query of " +
+                                       std::to_string(S) + " keys",
+                                   1, "GB/s", 2.0 * 2 * static_cast<double>(B * G * S * D), copy_rate,
+                                   {{"Plinth", [&] {
+                                       plinth::attention(query, key, value, {.causal = true});
+                                       wait();
+                                     }}},
+                                   samples));
+  }
+  const std::int64_t V = 128256;
+  const auto logits = some({1, V});
+  Tensor<std::int32_t, Cuda> drawn({1}, std::vector<std::int32_t>{0}), token({1});
+  table.print(benchmark::measure("GPU sample bfloat16 of 128256, temperature 0.8, top 50, 0.95", 1, "GB/s", 2.0 * V, copy_rate,
+                                 {{"Plinth", [&] {
+                                     plinth::kernels<Cuda>::sample(plinth::queue<Cuda>::current(), 1, V,
+                                                                   {.temperature = 0.8, .top_k = 50, .top_p = 0.95}, {},
+                                                                   logits.data(), drawn.mutable_data(), token.mutable_data());
+                                     wait();
+                                   }}},
+                                 samples));
+}
+
 /// Forward, backward, clipping and AdamW; 6 operations per parameter and token.
 void print_training_step(const benchmark::Table& table) {
   constexpr std::int64_t vocabulary = 50257, batch = 32, context = 1024, steps = 10;
@@ -215,6 +244,7 @@ int main(int argc, char** argv) {
     const benchmark::Table table(argc > 1 && std::strcmp(argv[1], "--json") == 0);
     print_products(table);
     print_attention(table);
+    print_token_kernels(table);
     print_training_step(table);
     print_decoding(table, "GPT-2 124M", {.vocabulary = 50257, .context = 1024, .hidden = 768, .layers = 12, .heads = 12});
     print_decoding(table, "Llama 8B, 8 of 32 layers",
