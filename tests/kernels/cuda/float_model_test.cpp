@@ -16,8 +16,8 @@ TEST_CASE("cuda: decoders in float write what they write in plain loops, by ever
   for (const SamplingOptions& sampling :
        {SamplingOptions{}, {.temperature = 0}, {.temperature = 0.8, .top_k = 6, .top_p = 0.9, .min_p = 0.05},
         {.repetition_penalty = 1.3}}) {
-    const GenerateOptions options{.length = 9, .sampling = sampling, .seed = 3};
-    CHECK(generate(on_cuda, {1, 2, 3}, options) == generate(on_plain, {1, 2, 3}, options));
+    const GenerateOptions asked{.length = 9, .sampling = sampling, .seed = 3};
+    CHECK(generate(on_cuda, {1, 2, 3}, asked) == generate(on_plain, {1, 2, 3}, asked));
   }
   for_each_parameter(on_cuda, [](const std::string&, Tensor<float, Cuda> x) {
     kernels<Cuda>::fill(queue<Cuda>::current(), x.count(), std::nanf(""), x.mutable_data());
