@@ -190,7 +190,8 @@ struct CudaSample {
                      const RandomStream& stream, const T* logits, std::int32_t* drawn, std::int32_t* tokens) {
     detail::require<ArgumentError>(columns <= 1 << 22, "sample: ", columns,
                                    " tokens, where weights are summed of 2^22");
-    const bool aligned = reinterpret_cast<std::uintptr_t>(logits) % 16 == 0 && columns * std::int64_t{sizeof(T)} % 16 == 0;
+    const bool aligned =
+        reinterpret_cast<std::uintptr_t>(logits) % 16 == 0 && columns * std::int64_t{sizeof(T)} % 16 == 0;
     with_team(columns, [&](auto team) {
       using Team = decltype(team);
       launch(queue, blocks_for(rows, Team::rows_per_block), Team::block, Team::shared_values * sizeof(std::uint64_t),
