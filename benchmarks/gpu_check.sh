@@ -11,7 +11,7 @@ flags="-std=c++20 -O3 --expt-relaxed-constexpr -diag-suppress=20012 -arch=native
 failed=0
 say() { echo "gpu_check: $*"; }
 
-# Both programs at once: nvcc takes a minute or two for each.
+# All at once: nvcc takes a minute or two for each.
 nvcc $flags benchmarks/gpu.cu -lcublasLt -o "$out/gpu" > "$out/gpu.build" 2>&1 &
 benchmark=$!
 tests=""
@@ -20,19 +20,21 @@ for version in catch2/catch_all.hpp catch2/catch.hpp; do
     case $version in *_all*) main="-lCatch2Main -lCatch2" ;; *) main="-std=c++20 -Itests tests/catch_main.cpp" ;; esac
     nvcc $flags -c tests/kernels/cuda/compile.cu -o "$out/tests.o" > "$out/tests.build" 2>&1 &
     tests=$!
+    nvcc $flags -c tests/kernels/cuda/op_table.cu -o "$out/op_table.o" > "$out/op_table.build" 2>&1 &
+    op_table=$!
     break
   fi
 done
 
 if [ -z "$tests" ]; then
   say "no Catch2 headers: the tests are left out"
-elif wait $tests && nvcc -arch=native "$out/tests.o" $main -lcublasLt -lgomp -o "$out/tests" >> "$out/tests.build" 2>&1; then
+elif wait $tests && wait $op_table && nvcc -arch=native "$out/tests.o" "$out/op_table.o" $main -lcublasLt -lgomp -o "$out/tests" >> "$out/tests.build" 2>&1; then
   "$out/tests" > "$out/tests.log" 2>&1
   code=$?
   tail -n 4 "$out/tests.log"
   [ $code -eq 0 ] || { say "the tests end with $code; all of it is in $out/tests.log"; failed=1; }
 else
-  say "the tests do not compile; see $out/tests.build"; failed=1
+  say "the tests do not compile; see $out/tests.build and op_table.build"; failed=1
 fi
 
 if wait $benchmark; then

@@ -11,6 +11,7 @@
 #include "catch.hpp"
 #include "kernels/numbers.hpp"
 #include "kernels/plain_backend.hpp"
+#include "tolerances.hpp"
 
 namespace against_plain {
 
@@ -18,15 +19,11 @@ using Count = std::int64_t;
 using plinth::bfloat16;
 using plinth::half;
 
-/// Those of the 16-bit types let a result be rounded once, not twice.
-template <class T>
-constexpr double tolerance = std::is_same_v<T, double> ? 1e-13 : std::is_same_v<T, float> ? 2e-6 : std::is_same_v<T, half> ? 6e-5 : 5e-4;
-
 /// f(device) returns what the kernels of a device computed.
 template <class T, class F>
 void agree(const char* kernel, Count rows, Count columns, const F& f) {
   INFO(kernel << ", " << rows << " x " << columns);
-  CHECK(numbers::distance(f(plinth::Cpu()), f(Plain())) < tolerance<T>);
+  CHECK(numbers::distance(f(plinth::Cpu()), f(Plain())) < (tolerance_of<plinth::Cpu, T>.norm));
 }
 
 /// Sizes at which a loop has no, one, whole or partial vectors and blocks, and 20 random ones.

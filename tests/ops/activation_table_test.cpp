@@ -21,7 +21,7 @@ double gelu_tanh_formula(double x) {
   return 0.5 * x * (1 + std::tanh(std::sqrt(2 / std::numbers::pi) * (x + 0.044715 * x * x * x)));
 }
 
-Specs specs() {
+Specs activation_specs() {
   return {
       pointwise_spec(
           "gelu", "Gelu", [](const auto& x) { return gelu(x); },
@@ -49,6 +49,6 @@ Specs specs() {
   };
 }
 
-const InTable entered(specs);
+const InTable activation_table("activations", activation_specs);
 
 }  // namespace

@@ -52,7 +52,7 @@ OpSpec binary_spec(const char* name, const char* op, const F& f, Formula formula
   return spec;
 }
 
-Specs specs() {
+Specs arithmetic_specs() {
   return {
       binary_spec(
           "add", "AddOp", [](const auto& a, const auto& b) { return a + b; }, [](double a, double b) { return a + b; }),
@@ -68,6 +68,6 @@ Specs specs() {
   };
 }
 
-const InTable entered(specs);
+const InTable arithmetic_table("arithmetic", arithmetic_specs);
 
 }  // namespace

@@ -7,7 +7,7 @@
 #include <memory>
 #include <vector>
 
-#include <plinth/tensor/tensor.hpp>
+#include "ops/device.hpp"
 
 namespace op_table {
 
@@ -80,20 +80,20 @@ T rounded(double value) {
 
 /// A tensor of `values`, given in row-major order, in that layout.
 template <class T>
-plinth::Tensor<T> placed(const Shape& shape, Layout layout, const std::vector<double>& values) {
+Tensor<T> placed(const Shape& shape, Layout layout, const std::vector<double>& values) {
   const Shape strides = strides_of(shape, layout);
   std::int64_t low = 0, high = 0;
   for (int i = 0; i < shape.rank(); ++i) (strides[i] < 0 ? low : high) += strides[i] * (shape[i] - 1);
-  const auto memory = std::make_shared<std::vector<T>>(values.empty() ? 1 : static_cast<std::size_t>(high - low + 1),
-                                                       rounded<T>(std::numeric_limits<double>::quiet_NaN()));
-  T* first = memory->data() + (values.empty() ? 0 : -low);
+  if (values.empty()) low = high = 0;
+  std::vector<T> memory(static_cast<std::size_t>(high - low + 1), rounded<T>(std::numeric_limits<double>::quiet_NaN()));
   std::size_t next = 0;
   for_each_index(shape, [&](const Shape& index) {
-    std::int64_t place = 0;
+    std::int64_t place = -low;
     for (int i = 0; i < shape.rank(); ++i) place += index[i] * strides[i];
-    first[place] = rounded<T>(values[next++]);
+    memory[static_cast<std::size_t>(place)] = rounded<T>(values[next++]);
   });
-  return plinth::Tensor<T>::view_of(first, shape, strides, memory);
+  const auto block = std::make_shared<Block<T>>(memory);
+  return Tensor<T>::view_of(block->data() - low, shape, strides, block);
 }
 
 }  // namespace op_table

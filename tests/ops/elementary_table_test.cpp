@@ -10,7 +10,7 @@ namespace {
 
 using namespace op_table;
 
-Specs specs() {
+Specs elementary_specs() {
   return {
       pointwise_spec(
           "exp", "Exp", [](const auto& x) { return exp(x); }, [](double x) { return std::exp(x); }),
@@ -32,6 +32,6 @@ Specs specs() {
   };
 }
 
-const InTable entered(specs);
+const InTable elementary_table("elementary functions", elementary_specs);
 
 }  // namespace

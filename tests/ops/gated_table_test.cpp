@@ -113,7 +113,7 @@ OpSpec learned_swish_spec() {
   return spec;
 }
 
-Specs specs() {
+Specs gated_specs() {
   const auto glu = [](const auto&... x) { return plinth::glu(x...); };
   const auto reglu = [](const auto&... x) { return plinth::reglu(x...); };
   const auto geglu = [](const auto&... x) { return plinth::geglu(x...); };
@@ -129,6 +129,6 @@ Specs specs() {
           learned_swish_spec()};
 }
 
-const InTable entered(specs);
+const InTable gated_table("gated linear units", gated_specs);
 
 }  // namespace

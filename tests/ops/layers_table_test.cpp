@@ -40,7 +40,11 @@ Reference linear_of(Activation activation) {
 /// A linear layer with the activation F, whose formula is `activation`.
 template <class F, class Activation>
 OpSpec linear_spec(const std::string& name, Activation activation) {
-  OpSpec spec{.name = name, .covers = {"LinearOp"}, .broadcasts = true};
+  OpSpec spec{.name = name,
+              .covers = {"LinearOp"},
+              .broadcasts = true,
+              .by_largest = !std::is_same_v<F, plinth::Identity>,
+              .why = "without a kernel that fuses it, the activation is of a sum rounded to 16 bits"};
   const Operation op([](const auto& in) { return plinth::linear(in[0], in[1], optional(in, 2), F{}); });
   const auto add = [&](const char* what, const Shape& x, const Shape& weight, bool bias,
                        Layout layout = Layout::dense) {
@@ -188,7 +192,7 @@ OpSpec rms_norm_spec() {
   return spec;
 }
 
-Specs specs() {
+Specs layers_specs() {
   return {
       linear_spec<plinth::Identity>("linear", [](double z) { return z; }),
       feed_forward_spec(),
@@ -199,6 +203,6 @@ Specs specs() {
   };
 }
 
-const InTable entered(specs);
+const InTable layers_table("layers", layers_specs);
 
 }  // namespace

@@ -74,8 +74,8 @@ OpSpec matmul_spec() {
   return spec;
 }
 
-Specs specs() { return {matmul_spec()}; }
+Specs matmul_specs() { return {matmul_spec()}; }
 
-const InTable entered(specs);
+const InTable matmul_table("matrix products", matmul_specs);
 
 }  // namespace

@@ -86,8 +86,8 @@ OpSpec mean_spec() {
   return spec;
 }
 
-Specs specs() { return {sum_spec(), mean_spec()}; }
+Specs reduction_specs() { return {sum_spec(), mean_spec()}; }
 
-const InTable entered(specs);
+const InTable reduction_table("reductions", reduction_specs);
 
 }  // namespace

@@ -15,10 +15,13 @@
 #endif
 
 #include "ops/spec.hpp"
+#include "tolerances.hpp"
 
 namespace op_table {
 
 using Failures = std::vector<std::string>;
+
+inline constexpr bool on_cpu = std::is_same_v<Device, plinth::Cpu>;
 
 /// Inputs with more elements are checked along directions, not element by element, and keep several threads busy.
 inline constexpr std::int64_t many_elements = 400, large_sample = 2 * 8192;
@@ -55,9 +58,10 @@ inline std::int64_t elements(const Sample& sample) {
   return count;
 }
 
-struct Tolerance {
-  double relative, absolute;
-};
+/// What double arithmetic may differ by when sums are taken in another order.
+inline constexpr Tolerance exact = tolerance_of<Device, double>;
+/// Not at all.
+inline constexpr Tolerance same_bits = {};
 
 /// Where `found` is further from `expected` than |expected| relative + absolute; empty when nowhere.
 inline std::string difference(const std::vector<double>& found, const std::vector<double>& expected,
@@ -77,7 +81,7 @@ inline std::string difference(const std::vector<double>& found, const std::vecto
 inline Tolerance of_largest(const Tolerance& tolerance, const std::vector<double>& expected) {
   double largest = 0;
   for (const double value : expected) largest = std::max(largest, std::abs(value));
-  return {0, tolerance.absolute + tolerance.relative * largest};
+  return {.absolute = tolerance.absolute + tolerance.relative * largest};
 }
 
 /// f(sample) for every sample; what it returns or throws becomes a failure with the sample's name.
@@ -134,7 +138,7 @@ inline Failures check_values(const OpSpec& spec) {
     const auto y = sample.op.value()(tensors<double>(sample, arrays));
     const auto expected = sample.reference(arrays);
     if (!(y.shape() == expected.shape)) return plinth::detail::join("shape ", y.shape(), ", expected ", expected.shape);
-    return difference(y.to_vector(), expected.values, {1e-12, 1e-12});
+    return difference(y.to_vector(), expected.values, exact);
   });
   return failures;
 }
@@ -166,6 +170,7 @@ inline std::string check_directions(const Sample& sample, double epsilon) {
 
 /// Whether the gradients are the same for dy in any memory order, and for an input that alone needs one.
 inline std::string check_requests(const Sample& sample) {
+  if (!on_cpu && elements(sample) > many_elements) return {};  // they take the emulator minutes
   const auto arrays = draw<double>(sample);
   const auto run = [&](const Request& request) {
     return sample.op.run<double>()(tensors<double>(sample, arrays), request).gradients;
@@ -173,16 +178,17 @@ inline std::string check_requests(const Sample& sample) {
   const auto gradients = run({});
   const int inputs = static_cast<int>(arrays.size());
   for (const Layout layout : {Layout::transposed, Layout::heads, Layout::spaced, Layout::backward}) {
+    if (!on_cpu && (sample.what.size() + static_cast<std::size_t>(layout)) % 4 != 0) continue;  // one of them each
     const auto strided = run({layout, -1});
     for (std::size_t k = 0; k < arrays.size(); ++k)
-      if (const auto wrong = difference(strided[k], gradients[k], {1e-12, 1e-12}); !wrong.empty())
+      if (const auto wrong = difference(strided[k], gradients[k], exact); !wrong.empty())
         return plinth::detail::join("input ", k, ", strided dy (", static_cast<int>(layout), "): ", wrong);
   }
   for (int k = 0; k < inputs; ++k) {
     const auto alone = run({Layout::dense, k});
     for (int other = 0; other < inputs; ++other) {
       const auto i = static_cast<std::size_t>(other);
-      const auto wrong = difference(alone[i], other == k ? gradients[i] : std::vector<double>(), {1e-12, 1e-12});
+      const auto wrong = difference(alone[i], other == k ? gradients[i] : std::vector<double>(), exact);
       if (!wrong.empty()) return plinth::detail::join("input ", other, ", only ", k, " needs a gradient: ", wrong);
     }
   }
@@ -193,9 +199,9 @@ inline std::string check_requests(const Sample& sample) {
 inline Failures check_gradients(const OpSpec& spec) {
   Failures failures;
   for_each_sample(spec, "gradients", failures, [&](const Sample& sample) -> std::string {
-    const bool few = elements(sample) <= many_elements;
-    const auto wrong = few ? plinth::gradcheck<plinth::Cpu>(
-                                 sample.op.value(), tensors<double>(sample, draw<double>(sample)), spec.gradcheck)
+    const bool few = on_cpu && elements(sample) <= many_elements;  // a GPU is not asked twice for each element
+    const auto wrong = few ? plinth::gradcheck<Device>(sample.op.value(),
+                                                       tensors<double>(sample, draw<double>(sample)), spec.gradcheck)
                            : check_directions(sample, spec.gradcheck.epsilon);
     return wrong.empty() ? check_requests(sample) : wrong;
   });
@@ -204,12 +210,15 @@ inline Failures check_gradients(const OpSpec& spec) {
 
 /// Values in T against the reference, and gradients in T against those in double, all from inputs rounded to T.
 template <class T>
-void check_element_type(const OpSpec& spec, const Tolerance& tolerance, Failures& failures) {
+void check_element_type(const OpSpec& spec, Failures& failures) {
+  Tolerance tolerance = tolerance_of<Device, T>;
+  if (sizeof(T) == 2) tolerance.relative *= spec.looser, tolerance.absolute *= spec.looser;
   for_each_sample(spec, plinth::element_name<T>(), failures, [&](const Sample& sample) -> std::string {
-    if (!sample.op.run<T>()) return {};
     const auto arrays = draw<T>(sample);
     const auto found = sample.op.run<T>()(tensors<T>(sample, arrays), {});
-    const auto wrong = difference(found.values, sample.reference(arrays).values, tolerance);
+    const auto values = sample.reference(arrays).values;
+    const auto wrong =
+        difference(found.values, values, spec.by_largest && !on_cpu ? of_largest(tolerance_of<Device, T>, values) : tolerance);
     if (!wrong.empty()) return wrong;
     const auto expected = sample.op.run<double>()(tensors<double>(sample, arrays), {});
     for (std::size_t k = 0; k < arrays.size(); ++k) {
@@ -221,13 +230,18 @@ void check_element_type(const OpSpec& spec, const Tolerance& tolerance, Failures
   });
 }
 
-/// The tolerances are those of PyTorch's assert_close.
-inline Failures check_element_types(const OpSpec& spec) {
-  Failures failures;
-  check_element_type<float>(spec, {1.3e-6, 1e-5}, failures);
-  check_element_type<half>(spec, {1e-3 * spec.looser, 1e-5 * spec.looser}, failures);
-  check_element_type<bfloat16>(spec, {1.6e-2 * spec.looser, 1e-5 * spec.looser}, failures);
-  return failures;
+/// What is wrong with an op in T: in double its values and gradients, in the others what differs from those.
+template <class T>
+Failures check_in(const OpSpec& spec) {
+  if constexpr (std::is_same_v<T, double>) {
+    auto failures = check_values(spec);
+    for (auto& failure : check_gradients(spec)) failures.push_back(std::move(failure));
+    return failures;
+  } else {
+    Failures failures;
+    check_element_type<T>(spec, failures);
+    return failures;
+  }
 }
 
 inline Failures check_refusals(const OpSpec& spec) {
@@ -241,6 +255,7 @@ inline Failures check_refusals(const OpSpec& spec) {
 /// Values and gradients in float are the same bits for any number of threads.
 inline Failures check_threads(const OpSpec& spec) {
   Failures failures;
+  if (!on_cpu) return failures;  // whose threads are not OpenMP's
 #ifdef _OPENMP
   const int before = omp_get_max_threads();
   for_each_sample(spec, "threads", failures, [&](const Sample& sample) -> std::string {
@@ -251,9 +266,9 @@ inline Failures check_threads(const OpSpec& spec) {
     const auto alone = run(1);
     for (const int threads : {2, 3, 4}) {
       const auto together = run(threads);
-      auto wrong = difference(together.values, alone.values, {0, 0});
+      auto wrong = difference(together.values, alone.values, same_bits);
       for (std::size_t k = 0; wrong.empty() && k < alone.gradients.size(); ++k)
-        wrong = difference(together.gradients[k], alone.gradients[k], {0, 0});
+        wrong = difference(together.gradients[k], alone.gradients[k], same_bits);
       if (!wrong.empty()) return plinth::detail::join(threads, " threads: ", wrong);
     }
     return {};
@@ -266,8 +281,8 @@ inline Failures check_threads(const OpSpec& spec) {
 /// Everything above.
 inline Failures check(const OpSpec& spec) {
   Failures all;
-  for (const auto part :
-       {check_variety, check_values, check_gradients, check_element_types, check_refusals, check_threads})
+  for (const auto part : {check_variety, check_refusals, check_threads, check_in<double>, check_in<float>,
+                          check_in<half>, check_in<bfloat16>})
     for (auto& failure : part(spec)) all.push_back(std::move(failure));
   return all;
 }

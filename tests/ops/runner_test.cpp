@@ -91,6 +91,14 @@ struct ForgetfulOp {
   }
 };
 
+/// In every type but double.
+Failures check_shorter_types(const OpSpec& spec) {
+  Failures all;
+  for (const auto check : {check_in<float>, check_in<plinth::half>, check_in<plinth::bfloat16>})
+    for (auto& failure : check(spec)) all.push_back(std::move(failure));
+  return all;
+}
+
 /// All failures, one to a line.
 std::string text(const Failures& failures) {
   std::string lines;
@@ -126,11 +134,11 @@ TEST_CASE("the checks of the op table find a missed tail") {
 
 TEST_CASE("the checks of the op table find what goes wrong for some types, threads and layouts of dy only") {
   CHECK(text(check_gradients(square({.error_16_bit = 0.03}))) == "");
-  const auto found = text(check_element_types(square({.error_16_bit = 0.03})));
+  const auto found = text(check_shorter_types(square({.error_16_bit = 0.03})));
   CHECK(count(found, ": float16: ") == 8);
   CHECK(count(found, ": bfloat16: ") == 8);
   CHECK(count(found, ": float32: ") == 0);
-  CHECK_THAT(text(check_element_types(square({.slope = 2.1}))), !Contains("gradient"));  // double is as wrong
+  CHECK_THAT(text(check_shorter_types(square({.slope = 2.1}))), !Contains("gradient"));  // double is as wrong
   CHECK_THAT(text(check_gradients(square({.dense_dy = true}))), Contains("transposed: gradients: input 0, strided dy"));
 #ifdef _OPENMP
   CHECK_THAT(text(check_threads(square({.by_threads = true}))), Contains("large: threads: 2 threads: element 0 is"));

@@ -251,11 +251,11 @@ OpSpec cast_spec() {
   };
   add("one element, float", {1}, Layout::dense, ThereAndBack<float>());
   add("bfloat16", {5, 7}, Layout::dense, ThereAndBack<bfloat16>());
-  add("half", {37}, Layout::dense, ThereAndBack<half>());
+  add("half", {37}, Layout::dense, ThereAndBack<plinth::half>());
   add("double", {37}, Layout::dense, ThereAndBack<double>());
   add("empty", {0, 3}, Layout::dense, ThereAndBack<float>());
   add("transposed", {3, 5}, Layout::transposed, ThereAndBack<bfloat16>());
-  add("with gaps", {2, 3, 3}, Layout::spaced, ThereAndBack<half>());
+  add("with gaps", {2, 3, 3}, Layout::spaced, ThereAndBack<plinth::half>());
   add("backward, no axes", {}, Layout::backward, ThereAndBack<float>());
   add("large", {3, 8192 + 5}, Layout::dense, ThereAndBack<float>());
   spec.refusals = {
@@ -263,10 +263,10 @@ OpSpec cast_spec() {
   return spec;
 }
 
-Specs specs() {
+Specs shape_specs() {
   return {reshape_spec(), permute_spec(), slice_spec(), concatenate_spec(), broadcast_spec(), cast_spec()};
 }
 
-const InTable entered(specs);
+const InTable shape_table("shapes and types", shape_specs);
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include <functional>
 #include <string>
 #include <tuple>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -18,10 +19,6 @@
 #include "ops/array.hpp"
 
 namespace op_table {
-
-using plinth::bfloat16;
-using plinth::half;
-using plinth::Tensor;
 
 template <class T>
 using Tensors = std::vector<Tensor<T>>;
@@ -84,26 +81,30 @@ class Operation {
 
   /// f(inputs), inputs being Tensors<T>, for every element type.
   template <class F>
-  Operation(const F& f) : Operation(std::type_identity<std::tuple<double, float, bfloat16, half>>(), f) {}
-
-  /// The same for some element types only; double is one of them.
-  template <class... T, class F>
-  Operation(std::type_identity<std::tuple<T...>>, const F& f) : value_(f) {
-    ((std::get<Run<T>>(runs_) = [f](const Tensors<T>& x, const Request& request) { return compute<T>(f, x, request); }),
-     ...);
-  }
+  Operation(const F& f) : Operation(f, static_cast<Types*>(nullptr)) {}
 
   /// The op itself, in double.
   const std::function<Tensor<double>(const Tensors<double>&)>& value() const { return value_; }
-  /// Empty where the op is not meant for T.
+  /// The op and its gradients.
   template <class T>
   const Run<T>& run() const {
     return std::get<Run<T>>(runs_);
   }
 
  private:
+  template <class F, class... T>
+  Operation(const F& f, std::tuple<T...>*)
+      : value_(f), runs_([f](const Tensors<T>& x, const Request& request) { return compute<T>(f, x, request); }...) {}
+
+  template <class List>
+  struct RunsOf;
+  template <class... T>
+  struct RunsOf<std::tuple<T...>> {
+    using type = std::tuple<Run<T>...>;
+  };
+
   std::function<Tensor<double>(const Tensors<double>&)> value_;
-  std::tuple<Run<double>, Run<float>, Run<bfloat16>, Run<half>> runs_;
+  RunsOf<Types>::type runs_;
 };
 
 using Reference = std::function<Array(const Arrays&)>;
@@ -138,6 +139,18 @@ Refusal refuses(F call, std::vector<std::string> fragments) {
   }};
 }
 
+/// call() reads a table at an index that it has not: refused on the CPU, as above; on a GPU, where indices are not seen
+/// before the kernel runs, some of what comes out is NaN.
+template <class E, class F>
+Refusal misses(F call, std::vector<std::string> fragments) {
+  if constexpr (std::is_same_v<Device, plinth::Cpu>) return refuses<E>(call, fragments);
+  return {[=]() -> std::string {
+    for (const double value : as_doubles(call()))
+      if (value != value) return {};
+    return "no NaN came out where the CPU's text contains '" + fragments.front() + "'";
+  }};
+}
+
 struct OpSpec {
   std::string name;
   std::vector<std::string> covers;  // the structs with a `backward`
@@ -147,20 +160,27 @@ struct OpSpec {
   std::vector<Refusal> refusals = {};
   plinth::GradcheckOptions gradcheck = {};
   double looser = 1;     // factor on the tolerances of bfloat16 and half
+  bool by_largest = false;  // whether a GPU's values are measured by the largest of them, as gradients are
   std::string why = {};  // the reason of other options of gradcheck or a looser tolerance
 };
 
 using Specs = std::vector<OpSpec>;
 
-/// The functions that list the entries of each table file.
-inline std::vector<Specs (*)()>& tables() {
-  static std::vector<Specs (*)()> all;
+/// The entries of one table file, and what they have in common.
+struct Table {
+  std::string group;
+  Specs (*specs)();
+};
+
+/// Those of every table file in the program.
+inline std::vector<Table>& tables() {
+  static std::vector<Table> all;
   return all;
 }
 
-/// Enters a file's list in the table: const InTable entered(specs).
+/// Enters a file's list in the table: const InTable sums_table("sums", sums_specs).
 struct InTable {
-  explicit InTable(Specs (*specs)()) { tables().push_back(specs); }
+  InTable(std::string group, Specs (*specs)()) { tables().push_back({std::move(group), specs}); }
 };
 
 }  // namespace op_table

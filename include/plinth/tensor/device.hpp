@@ -9,7 +9,7 @@ struct Cpu {
   static constexpr const char* name = "cpu";
 };
 
-/// An NVIDIA GPU. plinth/kernels/cuda.cuh, for nvcc, has a part of the contract so far; no model runs on it yet.
+/// An NVIDIA GPU; plinth/kernels/cuda.cuh, for nvcc, has its kernels.
 struct Cuda {
   static constexpr const char* name = "cuda";
 };

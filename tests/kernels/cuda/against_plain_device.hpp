@@ -10,6 +10,7 @@
 #include "kernels/cuda/device_array.hpp"
 #include "kernels/numbers.hpp"
 #include "kernels/plain_backend.hpp"
+#include "tolerances.hpp"
 
 namespace on_devices {
 
@@ -43,9 +44,9 @@ Array<D, T> nothing(Count n) {
   return Array<D, T>(std::vector<T>(static_cast<std::size_t>(n), static_cast<T>(7.0f)));
 }
 
-/// Those of the 16-bit types let a result be rounded once, not twice.
+/// How far the results of a kernel may be apart, by the ratio of their norms.
 template <class T>
-constexpr double rounding = std::is_same_v<T, double> ? 1e-13 : std::is_same_v<T, float> ? 2e-6 : std::is_same_v<T, plinth::half> ? 1e-4 : 8e-4;
+constexpr double rounding = tolerance_of<plinth::Cuda, T>.norm;
 
 /// f(device) returns arrays that the kernels of a device computed, one after the other.
 template <class T, class F>

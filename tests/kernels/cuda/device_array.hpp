@@ -8,6 +8,8 @@
 #include <plinth/kernels/cuda.cuh>
 #include <plinth/tensor/random.hpp>
 
+#include "tolerances.hpp"
+
 template <class T>
 class DeviceArray {
  public:
@@ -45,4 +47,4 @@ std::vector<T> test_values(std::int64_t count, std::uint32_t site) {
 
 /// How much a result of T may differ from that of double arithmetic, relative to a magnitude of about 1.
 template <class T>
-constexpr double tolerance = std::is_same_v<T, double> ? 1e-14 : std::is_same_v<T, float> ? 2e-6 : sizeof(T) == 2 ? 5e-3 : 0;
+constexpr double tolerance = tolerance_of<plinth::Cuda, T>.terms;

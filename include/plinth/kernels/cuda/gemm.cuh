@@ -38,9 +38,8 @@ struct CudaGemm {
     T* const z = pre_activation ? pre_activation : c;
     const Shape sizes{shape.batch, shape.M, shape.N}, strides{shape.c.batch, shape.c.row, 1};
     if (!bias || !multiply_by_library(queue, shape, a, b, z, false, {false, bias})) {
-      gemm(queue, shape, a, b, z, false);
-      if (bias)
-        map_strided(queue, sizes, {strides, strides, {0, 0, 1}}, Accumulate<T, T>{}, z, static_cast<const T*>(z), bias);
+      if (bias) map_strided(queue, sizes, {strides, {0, 0, 1}}, Forward<Identity, T>{{}}, z, bias);
+      gemm(queue, shape, a, b, z, bias != nullptr);  // added before the sum is rounded
     }
     if (!std::same_as<F, Identity> || pre_activation)
       map_strided(queue, sizes, {strides, strides}, Forward<F, T>{f}, c, static_cast<const T*>(z));
