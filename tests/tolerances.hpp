@@ -23,17 +23,19 @@ struct ToleranceRow {
   Tolerance tolerance;
 };
 
+// clang-format off
 inline constexpr ToleranceRow tolerance_table[] = {
-    // device, type     relative absolute terms  norm
-    {"cpu", "float64", {1e-12, 1e-12, 1e-14, 1e-13}},
-    {"cpu", "float32", {1.3e-6, 1e-5, 2e-6, 2e-6}},
-    {"cpu", "float16", {1e-3, 1e-5, 5e-3, 6e-5}},
-    {"cpu", "bfloat16", {1.6e-2, 1e-5, 5e-3, 5e-4}},
-    {"cuda", "float64", {1e-12, 1e-12, 1e-14, 1e-13}},
-    {"cuda", "float32", {1.3e-6, 1e-5, 2e-6, 2e-6}},
-    {"cuda", "float16", {1e-3, 1e-5, 5e-3, 1e-4}},
-    {"cuda", "bfloat16", {1.6e-2, 1e-5, 5e-3, 8e-4}},
+    //                  relative absolute terms norm
+    {"cpu", "float64",  {1e-12,  1e-12,   1e-14, 1e-13}},
+    {"cpu", "float32",  {1.3e-6, 1e-5,    2e-6,  2e-6}},
+    {"cpu", "float16",  {1e-3,   1e-5,    5e-3,  6e-5}},
+    {"cpu", "bfloat16", {1.6e-2, 1e-5,    5e-3,  5e-4}},
+    {"cuda", "float64",  {1e-12,  1e-12,  1e-14, 1e-13}},
+    {"cuda", "float32",  {1.3e-6, 1e-5,   2e-6,  2e-6}},
+    {"cuda", "float16",  {1e-3,   1e-5,   5e-3,  1e-4}},
+    {"cuda", "bfloat16", {1.6e-2, 1e-5,   5e-3,  8e-4}},
 };
+// clang-format on
 
 /// The row of the table for T on D; a pair that is not in it does not compile.
 template <class D, class T>

@@ -124,11 +124,13 @@ OpSpec attention_spec(const char* name, Form form, const Sight& sight) {
   add("backward", {1, 2, 1, 5, 4, 3}, Layout::backward);
   add("far apart scores", {1, 1, 1, 5, 6, 3}, Layout::dense, 40);
   add("T 65, S 70, D 64", {1, 2, 2, 65, 70, 64}, Layout::heads);
-  if (form == Form::fused) {
+  if (form == Form::fused && sight.causal) {
     add("across a tile, D 8", {1, 4, 2, 33, 33, 8}, Layout::heads);
     add("T 70, S 65, D 3", {2, 2, 1, 70, 65, 3});
-    add("T 17, S 130, D 16", {2, 3, 3, 17, 130, 16});
     add("T 64, S 64, D 64", {1, 3, 1, 64, 64, 64});
+  }
+  if (form == Form::fused && !sight.causal) {
+    add("T 17, S 130, D 16", {2, 3, 3, 17, 130, 16});
     add("T 3, S 257, D 20", {1, 2, 2, 3, 257, 20});
   }
   const auto refuse = [&](const Shape& q, const Shape& k, const Shape& v) {

@@ -52,8 +52,7 @@ Sample rope_sample(const char* what, Input x, const Rotation& rotation, Layout o
                                       .factor = 1,
                                       .original_context = table_rows,
                                       .attention_factor = rotation.attention_factor};  // the frequencies stay
-    const plinth::RotaryTable<T, Device> table(table_rows, rotation.rotated, rotation.theta, rotation.layout,
-                                                    scaling);
+    const plinth::RotaryTable<T, Device> table(table_rows, rotation.rotated, rotation.theta, rotation.layout, scaling);
     return rope(in[0], at, table);
   };
   const auto reference = [=](const Arrays& in) {
@@ -138,7 +137,8 @@ OpSpec relative_bias_spec() {
   add("large", {32, 520}, 23, 40);
   const auto call = [](const Shape& queries, const Shape& keys) {
     return [=] {
-      plinth::RelativeBias<double, Device>(2, {})(plinth::full<std::int32_t, Device>(queries, 0), plinth::full<std::int32_t, Device>(keys, 0));
+      plinth::RelativeBias<double, Device>(2, {})(plinth::full<std::int32_t, Device>(queries, 0),
+                                                  plinth::full<std::int32_t, Device>(keys, 0));
     };
   };
   spec.refusals = {refuses<ShapeError>(call({2}, {1, 2}), {"relative bias", "(2)", "(1, 2)"}),

@@ -200,8 +200,8 @@ inline Failures check_gradients(const OpSpec& spec) {
   Failures failures;
   for_each_sample(spec, "gradients", failures, [&](const Sample& sample) -> std::string {
     const bool few = on_cpu && elements(sample) <= many_elements;  // a GPU is not asked twice for each element
-    const auto wrong = few ? plinth::gradcheck<Device>(sample.op.value(),
-                                                       tensors<double>(sample, draw<double>(sample)), spec.gradcheck)
+    const auto wrong = few ? plinth::gradcheck<Device>(sample.op.value(), tensors<double>(sample, draw<double>(sample)),
+                                                       spec.gradcheck)
                            : check_directions(sample, spec.gradcheck.epsilon);
     return wrong.empty() ? check_requests(sample) : wrong;
   });
@@ -217,8 +217,8 @@ void check_element_type(const OpSpec& spec, Failures& failures) {
     const auto arrays = draw<T>(sample);
     const auto found = sample.op.run<T>()(tensors<T>(sample, arrays), {});
     const auto values = sample.reference(arrays).values;
-    const auto wrong =
-        difference(found.values, values, spec.by_largest && !on_cpu ? of_largest(tolerance_of<Device, T>, values) : tolerance);
+    const auto wrong = difference(found.values, values,
+                                  spec.by_largest && !on_cpu ? of_largest(tolerance_of<Device, T>, values) : tolerance);
     if (!wrong.empty()) return wrong;
     const auto expected = sample.op.run<double>()(tensors<double>(sample, arrays), {});
     for (std::size_t k = 0; k < arrays.size(); ++k) {

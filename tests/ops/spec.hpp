@@ -159,9 +159,9 @@ struct OpSpec {
   std::vector<Sample> samples = {};
   std::vector<Refusal> refusals = {};
   plinth::GradcheckOptions gradcheck = {};
-  double looser = 1;     // factor on the tolerances of bfloat16 and half
+  double looser = 1;        // factor on the tolerances of bfloat16 and half
   bool by_largest = false;  // whether a GPU's values are measured by the largest of them, as gradients are
-  std::string why = {};  // the reason of other options of gradcheck or a looser tolerance
+  std::string why = {};     // the reason of other options of gradcheck or a looser tolerance
 };
 
 using Specs = std::vector<OpSpec>;

@@ -86,7 +86,8 @@ class SupportMatrix {
   static std::string changed(const std::string& cell, std::string_view type, bool with) {
     std::string text;
     for (const std::string_view other : types)
-      if (other == type ? with : cell.find(std::string(" ").append(other)) != std::string::npos || cell.starts_with(other))
+      if (other == type ? with
+                        : cell.find(std::string(" ").append(other)) != std::string::npos || cell.starts_with(other))
         text.append(text.empty() ? "" : " ").append(other);
     return text.empty() ? unknown : text;
   }
