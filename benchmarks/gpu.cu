@@ -134,6 +134,45 @@ void print_products(const benchmark::Table& table) {
   }
 }
 
+/// What a linear layer's gradients take from their products on the way, beside passes of their own: dz = GELU'(z) (dy W)
+/// and, with dW = dz^T x, the bias's gradient.
+void print_products_of_gradients(const benchmark::Table& table) {
+  using Kernels = plinth::kernels<Cuda>;
+  constexpr std::int64_t rows = 32768;
+  auto& queue = plinth::queue<Cuda>::current();
+  for (const std::int64_t C : {768, 4096}) {
+    const std::int64_t F = 4 * C;
+    const auto dy = some({rows, C}, 1), w = some({C, F}, 2), z = some({rows, F}, 3);
+    Tensor<bfloat16, Cuda> dz({rows, F}), dw({C, F}), db({C});
+    const plinth::GemmShape product{1, rows, F, C, {C, 1, 0}, {F, 1, 0}, {F, 1, 0}};
+    const plinth::GemmShape weights{1, C, F, rows, {1, C, 0}, {F, 1, 0}, {F, 1, 0}};
+    const auto print = [&](const char* what, const auto& fused, const auto& composed) {
+      table.print(benchmark::measure("GPU gradients bfloat16 " + std::to_string(rows) + " x " + std::to_string(F) + " x " +
+                                         std::to_string(C) + what,
+                                     1, "GFLOP/s", 2.0 * static_cast<double>(rows * F) * static_cast<double>(C), peak,
+                                     {{"Plinth", [&] { fused(), wait(); }}, {"composed", [&] { composed(), wait(); }}},
+                                     samples));
+    };
+    print(", through GELU",
+          [&] {
+            Kernels::gemm_activation_backward(queue, product, plinth::GeluTanh(), dy.data(), w.data(), z.data(),
+                                              dz.mutable_data());
+          },
+          [&] {
+            Kernels::gemm(queue, product, dy.data(), w.data(), dz.mutable_data(), false);
+            Kernels::pointwise_backward(queue, dz.count(), plinth::GeluTanh(), z.data(), dz.data(), dz.mutable_data());
+          });
+    print(", weight and bias",
+          [&] {
+            Kernels::linear_weight_backward(queue, rows, C, F, dy.data(), z.data(), dw.mutable_data(), db.mutable_data());
+          },
+          [&] {
+            Kernels::gemm(queue, weights, dy.data(), z.data(), dw.mutable_data(), false);
+            Kernels::reduce_sum(queue, 1, rows, C, dy.data(), db.mutable_data());
+          });
+  }
+}
+
 /// Causal, 16,384 tokens in all and 2048 channels: forward 4 B H D T^2 / 2 operations, backward 2.5 times as many.
 void print_attention(const benchmark::Table& table) {
   for (const std::int64_t D : {64, 128})
@@ -243,6 +282,7 @@ int main(int argc, char** argv) {
     }
     const benchmark::Table table(argc > 1 && std::strcmp(argv[1], "--json") == 0);
     print_products(table);
+    print_products_of_gradients(table);
     print_attention(table);
     print_token_kernels(table);
     print_training_step(table);

@@ -40,6 +40,12 @@ fi
 if wait $benchmark; then
   "$out/gpu" > "$out/gpu.md" || { say "the benchmark ends with $?"; failed=1; }
   cat "$out/gpu.md"
+  # PyTorch beside it, where the python3 of this machine has one that sees the GPU.
+  if python3 -c "import sys, torch; sys.exit(not torch.cuda.is_available())" 2> "$out/torch.found"; then
+    python3 benchmarks/pytorch_gpu_peers.py || { say "PyTorch's rows end with $?"; failed=1; }
+  else
+    say "no PyTorch with a GPU: its rows are left out"
+  fi
 else
   say "the benchmark does not compile; see $out/gpu.build"; failed=1
 fi

@@ -30,6 +30,9 @@ STEPS = (["--batch", "4", "--context", "64"],
          ["--batch", "4", "--context", "256"],
          ["--batch", "1", "--context", "1024"],
          ["--batch", "4", "--context", "256", "--checkpoint", "1"])
+GPU_ROWS = (("product bfloat16", "GFLOP/s"), ("attention bfloat16", "GFLOP/s"),
+            ("GPT-2 124M step bfloat16 B32 T1024", "s"), ("decode bfloat16", "GB/s"))
+LACKS_GPU = 77  # an exit status
 
 
 def shown(command):
@@ -48,13 +51,15 @@ class Scoreboard:
         self.threads = sorted({1, self.limit["threads"]})
         self.has_torch = importlib.util.find_spec("torch") is not None
 
-    def lines(self, command, environment=None):
-        """Runs a command and returns the JSON that it printed, an object a line."""
+    def lines(self, command, environment=None, may_lack_gpu=False):
+        """Runs a command and returns the JSON that it printed, an object a line. None where it lacks a GPU and may."""
         print(f"{time.monotonic() - self.start:5.0f} s  {shown(command)}", file=sys.stderr, flush=True)
         try:
             done = subprocess.run(command, stdout=subprocess.PIPE, text=True, env={**os.environ, **(environment or {})})
         except OSError as error:
             sys.exit(f"scoreboard: {error.filename}: {error.strerror}; --build names the folder of the programs")
+        if may_lack_gpu and done.returncode == LACKS_GPU:
+            return None
         if done.returncode != 0:
             sys.exit(f"scoreboard: exit status {done.returncode} of {shown(command)}")
         return [json.loads(line) for line in done.stdout.splitlines()]
@@ -115,11 +120,30 @@ class Scoreboard:
                      {name: dict(value=value) for name, value in values.items()})
         self.rows["nanoGPT recipe, 3 seeds, seconds", self.threads[-1]]["to_best_peer"] = 1 / comparison["time_ratio"]
 
+    def run_gpu(self):
+        """The rows of gpu.cu, or why there are none."""
+        program = self.options.gpu
+        if not program.exists():
+            return self.lack_gpu("no program: gpu_check.sh builds it")
+        rows = self.lines([str(program), "--json"], may_lack_gpu=True)
+        if rows is None:
+            return self.lack_gpu("no GPU")
+        peers = self.lines([sys.executable, str(HERE / "pytorch_gpu_peers.py")], may_lack_gpu=True) if self.has_torch else None
+        ours = {row["workload"] for row in rows}
+        for row in rows + [row for row in peers or [] if row["workload"] in ours]:
+            self.add(**row)
+
+    def lack_gpu(self, why):
+        for workload, unit in GPU_ROWS:
+            self.add("GPU " + workload, 1, unit, {"Plinth": dict(missing=why)})
+
     # ---- what follows from their rows ------------------------------------------------------------------------------
     def finish(self):
         """Adds to every row the limit, in its unit, and how many times as good as its best peer Plinth is."""
         for row in self.rows.values():
             ours, less = row["results"]["Plinth"], row["unit"] in LESS_IS_BETTER
+            if "missing" in ours:
+                continue
             if "share" in ours:
                 row["limit"] = ours["value"] * ours["share"] if less else ours["value"] / ours["share"]
             ratios = [times_as_good(ours, peer, less) for name, peer in row["results"].items() if name != "Plinth"]
@@ -196,7 +220,8 @@ def markdown(rows):
         peers = ", ".join(f"{name} {number(peer['value'])}" for name, peer in results.items())
         quotients = [f"{value:.2f}" if value else "" for value in (row.get("to_best_peer"), ours.get("share"))]
         limit = number(row["limit"]) if "limit" in row else ""
-        cells = [row["workload"], str(row["threads"]), row["unit"], number(ours["value"]), peers, limit, *quotients]
+        value = ours.get("missing") or number(ours["value"])
+        cells = [row["workload"], str(row["threads"]), row["unit"], value, peers, limit, *quotients]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
@@ -205,6 +230,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--build", type=pathlib.Path, default=HERE.parent / "build/benchmarks/benchmarks",
                         metavar="FOLDER", help="where the programs are (default: build/benchmarks/benchmarks)")
+    parser.add_argument("--gpu", type=pathlib.Path, default=HERE.parent / "build/gpu_check/gpu", metavar="PROGRAM",
+                        help="the GPU's benchmark (default: build/gpu_check/gpu)")
     parser.add_argument("--short", action="store_true", help="fewer samples and workloads: some five minutes")
     parser.add_argument("--data", metavar="FILE", help="a text to train nanoGPT's recipe on, which takes minutes")
     parser.add_argument("--json", metavar="FILE", help="write all rows there too")
@@ -219,6 +246,7 @@ def main():
     board.run_attention()
     board.run_training_step()
     board.run("checkpointing", *board.samples)
+    board.run_gpu()
     if options.data:
         board.run_recipe()
     board.finish()
