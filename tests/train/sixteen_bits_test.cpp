@@ -87,14 +87,16 @@ TEST_CASE("parameters of 16 bits are rounded copies of masters in float") {
       clear_gradients(wide);
     }
     for_each_parameter(wide, [&](const std::string& name, const auto& trained) {
+      std::vector<float> masters;
       for_each_parameter(of_narrow, [&](const std::string& state, const auto& master) {
-        if (state == name + ".master") CHECK(master.to_vector() == trained.to_vector());
+        if (state == name + ".master") masters = master.to_vector();
       });
+      REQUIRE(masters.size() == trained.to_vector().size());
+      for (std::size_t i = 0; i < masters.size(); ++i)  // compilers may fuse other operations in the two
+        CHECK(masters[i] == Approx(trained.to_vector()[i]).epsilon(300 * 0x1p-24));
       for_each_parameter(narrow, [&](const std::string& other, const auto& x) {
         if (other != name) return;
-        for (std::int64_t i = 0; i < x.count(); ++i)
-          CHECK(x.to_vector()[static_cast<std::size_t>(i)].bits ==
-                T(trained.to_vector()[static_cast<std::size_t>(i)]).bits);
+        for (std::size_t i = 0; i < masters.size(); ++i) CHECK(x.to_vector()[i].bits == T(masters[i]).bits);
       });
     });
     CHECK(parameter_count(of_narrow) == 18);
@@ -240,10 +242,10 @@ TEST_CASE("a model in 16 bits learns as one in float does") {
     Trainer(model, options).fit(data(), [&](const TrainingStep& step) { loss = 0.9 * loss + 0.1 * step.loss; });
     return loss;
   };
-  const double wide = last(0.0f);
-  CHECK(wide < 1.3);
-  CHECK(last(bfloat16()) == Approx(wide).epsilon(0.02));
-  CHECK(last(half()) == Approx(wide).epsilon(0.02));
+  const double wide = last(0.0f), first = std::log(7.0);
+  CHECK(wide < 0.1 * first);
+  CHECK(std::abs(last(bfloat16()) - wide) < 0.01 * (first - wide));
+  CHECK(std::abs(last(half()) - wide) < 0.01 * (first - wide));
 }
 
 TEST_CASE("a run in half precision goes on bit for bit") {

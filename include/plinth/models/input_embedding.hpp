@@ -11,9 +11,20 @@
 #include <plinth/layers/dropout.hpp>
 #include <plinth/layers/embedding.hpp>
 #include <plinth/models/config.hpp>
+#include <plinth/ops/create.hpp>
 #include <plinth/position/sinusoidal.hpp>
 
 namespace plinth {
+
+namespace detail {
+
+/// 0, 1, ... (n)
+template <class D>
+Tensor<std::int32_t, D> counted(std::int64_t n) {
+  return tabulate<std::int32_t, D>({n}, [](std::int64_t i) { return static_cast<std::int32_t>(i); });
+}
+
+}  // namespace detail
 
 /// token + position + segment, normalised where the config says so; beside sinusoids tokens are multiplied by sqrt(C).
 /// Vaswani et al. 2017, section 3.4; segments: Devlin et al. 2019, section 3.2.
@@ -31,8 +42,7 @@ struct InputEmbedding {
   explicit InputEmbedding(const TransformerConfig& config)
       : token_embedding(config.vocabulary, config.hidden),
         embedding_dropout{config.dropout},
-        places(detail::tabulate<std::int32_t, D>({config.context},
-                                                 [](std::int64_t i) { return static_cast<std::int32_t>(i); })) {
+        places(detail::counted<D>(config.context)) {
     if (config.position == PositionKind::learned) position_embedding.emplace(config.context, config.hidden);
     if (config.position == PositionKind::sinusoidal) sinusoidal = {config.context, config.hidden};
     if (config.segments > 0) segment_embedding.emplace(config.segments, config.hidden);
@@ -73,7 +83,9 @@ Tensor<std::int32_t, D> counted_positions(const char* model, const TransformerCo
   const std::int64_t before = cache ? cache->longest() : 0, time = tokens.size(1);
   require<ArgumentError>(before + time <= config.context, model, ": a sequence of ", before + time,
                          " tokens is longer than the context of ", config.context);
-  return cache ? cache->next_positions(time) : dense(broadcast_to(slice(input.places, 0, 0, time), tokens.shape()));
+  if (cache) return cache->next_positions(time);
+  const bool listed = time <= input.places.count();  // not if the context was raised since
+  return dense(broadcast_to(listed ? slice(input.places, 0, 0, time) : counted<D>(time), tokens.shape()));
 }
 
 }  // namespace detail
