@@ -57,7 +57,9 @@ void check_support() {
 
 TEST_CASE("op table: enough samples") { check_table(op_table::check_variety); }
 TEST_CASE("op table: errors") { check_table(op_table::check_refusals); }
+#ifndef PLINTH_TESTS_ON_CUDA  // whose threads are not OpenMP's
 TEST_CASE("op table: bits do not depend on threads") { check_table(op_table::check_threads); }
+#endif
 TEST_CASE("op table: values and gradients in float64") { check_support<double>(); }
 TEST_CASE("op table: values and gradients in float32") { check_support<float>(); }
 TEST_CASE("op table: values and gradients in float16") { check_support<plinth::half>(); }

@@ -21,7 +21,8 @@ struct KeyValues {
 
 /// Keys and values of every layer. Rows of the batch may hold different numbers of tokens: token i of row b has the
 /// place i, which is also its position. A model appends in each layer and then advances by the new tokens; when it
-/// fails in between, the cache is as before. Pope et al. 2022 (arXiv:2211.05102), section 2.1.
+/// fails in between, the cache is as before. A copy shares the memory: of both, go on with one.
+/// Pope et al. 2022 (arXiv:2211.05102), section 2.1.
 ///
 /// After a first step, in which layers take their memory, a step can be recorded in a graph, for what changes from step
 /// to step is read from the device. The recording counts the tokens as a step does, so the first replay comes at once:

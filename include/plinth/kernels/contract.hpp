@@ -248,7 +248,7 @@ concept DecodeAttention =
     };
 
 /// Optional: tokens[r] = what sample() of generate/ draws from row r of logits (rows, columns) by uniform number drawn[r]
-/// of the stream, without a repetition penalty; -1 where the largest logit is not finite. drawn[r] is raised by one.
+/// of the stream, without a repetition penalty, up to the rounding of probabilities; -1 where the largest logit is not finite. drawn[r] is raised by one.
 template <class K, class D, class T>
 concept SampleRows = requires(queue<D>& q, contract::Count rows, contract::Count columns,
                               const SamplingOptions& options, const RandomStream& stream, const T* logits,

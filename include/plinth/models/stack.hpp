@@ -43,7 +43,6 @@ struct TransformerStack {
                           KeyValueCache<T, D>* cache = nullptr, Probe<T, D>* probe = nullptr,
                           const Memory<T, D>* memory = nullptr) const {
     add_position_bias(mask, positions, cache);
-    if (cache && !mask.rows.defined()) mask.rows = cache->mask_rows(x.size(1));  // one copy for all layers
     const auto step = [=, table = rotary, seen = memory ? std::optional(*memory) : std::nullopt](
                           const auto& block, std::int64_t layer, const Tensor<T, D>& h) {
       if (probe) probe->hidden_states.push_back(detach(h));

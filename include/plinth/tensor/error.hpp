@@ -49,7 +49,8 @@ struct DeviceError : Error {
   using Error::Error;
 };
 
-/// A graph was to record what the program itself reads, or sends to the device.
+/// A graph was to record what a replay does not do again: copies between the program and the device, waiting, a change
+/// of device, another graph.
 struct GraphError : DeviceError {
   using DeviceError::DeviceError;
 };

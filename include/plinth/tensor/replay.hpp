@@ -66,6 +66,9 @@ class Replay<D> {
     } catch (const GraphError&) {
       undo();
       return recordable_ = false;
+    } catch (const MemoryError&) {  // a graph keeps what it takes, and so needs more than a call does
+      undo();
+      return recordable_ = false;
     } catch (...) {
       undo();
       throw;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The training loop as a convenience: everything it does is a public call.
+// The training loop as a convenience: everything it does is a public call, but for recording passes on CUDA.
 #pragma once
 
 #include <cmath>
@@ -115,7 +115,9 @@ class Trainer {
 
   /// Trains a language model: loss(at) is model.loss(inputs, targets) of a batch of windows. On CUDA the passes of the
   /// second step are recorded in a graph (graph<Cuda>), which later steps replay, and recorded anew when a parameter, its
-  /// need of a gradient or a dropout of the model has changed. In half precision, and where model.loss copies between the
+  /// need of a gradient or a dropout of the model has changed. So model.loss is called twice, and what it takes from the
+  /// program's memory besides the batch (a factor of the loss, say) stays as it was: give fit(loss) a loss that changes,
+  /// which is called each time. The recording keeps all memory of the passes until fit returns. In half precision, and where model.loss copies between the
   /// program and the device (ALiBi, T5's relative positions), every step queues its kernels one by one.
   template <class Observer = detail::Unobserved>
   void fit(const TokenWindows& data, Observer&& observer = {}) {
@@ -170,11 +172,13 @@ class Trainer {
   /// Runs the steps that are left; passes() is backward_of_step of the next one.
   template <class Passes, class Loss, class Observer>
   void train(const Passes& passes, Loss& loss, Observer& observer) {
-    clear_gradients(model_);
     try {
       run(passes, loss, observer);
     } catch (...) {
-      take_back(watch_.look());  // the loss may throw between two looks
+      try {
+        take_back(watch_.look());  // the loss may throw between two looks
+      } catch (const DeviceError&) {  // the device answers no more: what came first is the news
+      }
       throw;
     }
   }
@@ -182,12 +186,13 @@ class Trainer {
   template <class Passes, class Loss, class Observer>
   void run(const Passes& passes, Loss& loss, Observer& observer) {
     for (bool first = true; next_step_ < options_.steps; first = false) {
+      clear_gradients(model_);  // an observer may have left some
       TrainingStep report = {next_step_, schedule_(next_step_), 0, 0};
       const Scalar mean = passes();
       if (first) require_all_reached();
       const Scalar norm = take_step(report.learning_rate, mean);
       ++next_step_;
-      clear_gradients(model_);
+      clear_gradients(model_);  // whose memory an observer may want
       if (next_step_ % options_.report_every != 0 && next_step_ != options_.steps) continue;
       if (const std::int64_t undone = watch_.look(mean, norm, report.loss, report.gradient_norm)) {
         take_back(undone);

@@ -48,7 +48,7 @@ Array<D, T> nothing(Count n) {
 template <class T>
 constexpr double rounding = tolerance_of<plinth::Cuda, T>.norm;
 
-/// f(device) returns arrays that the kernels of a device computed, one after the other.
+/// f(device) returns arrays that the kernels of a device computed, one after the other; each is rounded to T.
 template <class T, class F>
 void agree(const char* kernel, Count rows, Count columns, const F& f) {
   INFO(kernel << ", " << rows << " x " << columns);

@@ -128,7 +128,7 @@ Problem<T> long_problem(std::int64_t keys) {
 
 }  // namespace
 
-TEMPLATE_TEST_CASE("cuda attention of few queries is its definition", "[cuda]", float, bfloat16) {
+TEMPLATE_TEST_CASE("cuda attention of few queries is its definition", "[cuda]", float, bfloat16, plinth::half) {
   Random random(sizeof(TestType));
   for (int k = 0; k < 24; ++k) agree(random_problem<TestType>(random));
 }

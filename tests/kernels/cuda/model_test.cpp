@@ -42,10 +42,12 @@ TEST_CASE("cuda: steps that are replayed from a graph are those whose kernels ar
     auto model = decoder<double, Cuda>(with_one_layer(llama));
     model.stack.blocks_per_checkpoint = 1;
     Seen seen;
+    const auto left = data().batch<Cuda>(1, llama.context, 9, 0, 0);
     Trainer trainer(model, {.steps = 8, .batch = 1, .accumulation = 2, .learning_rate = 1e-2, .seed = 4});
     const auto observe = [&](const TrainingStep& report) {
       seen.numbers.insert(seen.numbers.end(), {report.loss, report.gradient_norm});
       seen.memory_in_use.push_back(memory<Cuda>::use().current);
+      if (report.step == 0) backward(model.loss(left.inputs, left.targets));  // whose gradients are nobody's business
       if (report.step == 2) set_trainable(model.stack.blocks[0].attention, false);
       if (report.step == 5) model.stack.blocks[0].attention.dropout.probability = 0.3;
     };

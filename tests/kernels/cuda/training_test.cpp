@@ -28,34 +28,32 @@ TEMPLATE_TEST_CASE("cuda optimisers", "[cuda]", float, double, bfloat16, plinth:
     for (A& value : second) value *= value;
     for (const bool proceed : {true, false}) {
       const std::vector<A> step_values = {A(0.01), A(proceed), A(0.5), A(0.3), A(0.2)};
-      const auto results = [](const auto& weights, const auto& state, const auto& more) {
-        std::vector<std::vector<double>> all(3);
-        for (const auto value : weights) all[0].push_back(static_cast<double>(value));
-        for (const auto value : state) all[1].push_back(static_cast<double>(value));
-        for (const auto value : more) all[2].push_back(static_cast<double>(value));
-        return all;
+      struct Result {
+        std::vector<std::vector<T>> weights;
+        std::vector<std::vector<A>> state;
+      };
+      const auto agree_in_both = [&](const char* kernel, const auto& run) {
+        agree<T>(kernel, 1, n, [&](auto device) { return run(device).weights; });
+        agree<A>(kernel, 1, n, [&](auto device) { return run(device).state; });
       };
       for (const bool decoupled : {true, false})
-        agree<T>("adam", 1, n, [&]<class D>(D) {
+        agree_in_both("adam", [&]<class D>(D) {
           auto g = placed<D>(gradient), w = placed<D>(weight);
           auto values = placed<D>(step_values), kept = placed<D>(master), m = placed<D>(first), v = placed<D>(second);
           const TrainedParameter<T> all{n, {0.7, 0.1}, g.data(), m.data(), v.data(), std::is_same_v<T, A> ? nullptr : kept.data(), w.data()};
           kernels<D>::adam(queue<D>::current(), list, {}, decoupled, values.data(), pieces(all, list).data());
-          auto moments = m.values();
-          const auto more = v.values();
-          moments.insert(moments.end(), more.begin(), more.end());
-          return results(w.values(), moments, kept.values());
+          return Result{{w.values()}, {m.values(), v.values(), kept.values()}};
         });
       for (const bool nesterov : {true, false})
         for (const bool with_momentum : {true, false})
-          agree<T>("sgd", 1, n, [&]<class D>(D) {
+          agree_in_both("sgd", [&]<class D>(D) {
             auto g = placed<D>(gradient), w = placed<D>(weight);
             auto values = placed<D>(step_values), kept = placed<D>(master), v = placed<D>(first);
             const TrainedParameter<T> all{n, {0.7, 0.1}, g.data(), with_momentum ? v.data() : nullptr, nullptr,
                                           std::is_same_v<T, A> ? nullptr : kept.data(), w.data()};
             const SgdSettings settings{.momentum = with_momentum ? 0.9 : 0, .nesterov = nesterov};
             kernels<D>::sgd(queue<D>::current(), list, settings, values.data(), pieces(all, list).data());
-            return results(w.values(), v.values(), kept.values());
+            return Result{{w.values()}, {v.values(), kept.values()}};
           });
     }
   }

@@ -79,8 +79,11 @@ class ProductLibrary {
 
   static constexpr std::uint32_t vector_alignment = 16;  // bytes that algorithms may count on
 
-  /// On the calling thread's GPU, which has this ordinal. Throws DeviceError.
-  explicit ProductLibrary(int) { check(cublasLtCreate(&handle_), "starting cuBLASLt"); }
+  /// On the GPU of this ordinal. Throws DeviceError.
+  explicit ProductLibrary(int ordinal) {
+    const OnDevice there(ordinal);
+    check(cublasLtCreate(&handle_), "starting cuBLASLt");
+  }
 
   cublasLtHandle_t handle() const { return handle_; }
 

@@ -39,6 +39,7 @@ class graph<Cuda> {
   /// another graph is recorded.
   void replay() const {
     cuda::require_not_recording("the replay of a graph");
+    const cuda::OnDevice there(device_.ordinal);
     cuda::check(cudaGraphLaunch(executable_, device_.stream), "replaying a graph");
   }
 

@@ -40,7 +40,12 @@ class GraphMemory {
     if (blocks.empty()) {
       blocks.reserve(++made_[size]);  // so that release need not
       void* const block = pool_.allocate(size);
-      owners()[block] = this;
+      try {
+        owners()[block] = this;
+      } catch (...) {
+        pool_.release(block, size);
+        throw;
+      }
       ++count_;
       return block;
     }

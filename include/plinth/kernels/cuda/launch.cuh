@@ -24,6 +24,7 @@ PLINTH_HD constexpr std::int64_t blocks_for(std::int64_t count, std::int64_t eac
 template <class... Parameters>
 void launch(queue<Cuda>& queue, std::int64_t grid, int block, std::size_t shared_bytes, void (*kernel)(Parameters...),
             std::type_identity_t<Parameters>... arguments) {
+  static_assert((sizeof(Parameters) + ... + 0) <= 4096, "the parameters of a kernel pass what all GPUs take");
   if (grid == 0) return;
   detail::require<ArgumentError>(grid > 0 && grid <= std::numeric_limits<std::int32_t>::max(), "cuda: ", grid,
                                  " blocks in one launch");

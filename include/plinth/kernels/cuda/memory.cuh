@@ -106,7 +106,7 @@ struct memory<Cuda> {
  private:
   static cuda::DevicePool& pool() { return cuda::of_device<cuda::DevicePool>(cuda::device().ordinal); }
   static const cuda::Device& home(const void* block) {
-    const cuda::Device* const owner = cuda::Device::in_use > 1 ? cuda::device_of(block) : nullptr;
+    const cuda::Device* const owner = cuda::device_of(block);
     return owner ? *owner : cuda::device();
   }
 };

@@ -42,7 +42,8 @@ inline int device_count() {
 
 /// From now on the calling thread computes on this GPU: new tensors lie in its memory and kernels run there. A thread
 /// begins with GPU 0, and cudaSetDevice has the same effect. An operation's tensors must all lie in the memory of the
-/// thread's GPU. Throws DeviceError when there is no such GPU.  PyTorch: torch.cuda.set_device.
+/// thread's GPU, which is not checked: the GPU stops the process's work on memory that it cannot reach. So every thread
+/// that computes on another GPU than 0 says so first. Throws DeviceError when there is no such GPU.  PyTorch: torch.cuda.set_device.
 inline void use_device(int ordinal) {
   require_not_recording("a change of device");
   const int count = device_count();
@@ -73,8 +74,9 @@ struct Device {
   cudaStream_t stream = nullptr;
   cudaMemPool_t pool = nullptr;  ///< of the driver, which keeps what is freed; null where the device has none
 
-  /// Of the calling thread's device. Throws DeviceError.
+  /// Throws DeviceError.
   explicit Device(int number) : ordinal(number) {
+    const OnDevice there(ordinal);
     check(cudaDeviceGetAttribute(&multiprocessors, cudaDevAttrMultiProcessorCount, ordinal),
           "asking for the number of multiprocessors");
     check(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "creating a stream");

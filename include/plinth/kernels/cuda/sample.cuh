@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The next token, drawn on the device: what sample() draws from the same logits and the same random word. Nothing is
-// sorted: the token at which the sum of weights in sorted order passes a target is found by two bits of its logit after
+// The next token, drawn on the device: what sample() draws from the same logits and the same random word, up to the
+// rounding of probabilities, which are floats here. Nothing is sorted: the token at which the sum of weights in sorted order passes a target is found by two bits of its logit after
 // the other. Weights are integers, so that sums depend on no order.
 #pragma once
 
@@ -134,7 +134,7 @@ struct SampleRow {
           sums[i] += id >= first && id < first + quarter ? w : 0;
         });
       });
-      begin += part_that_passes(sums, rest) * quarter;
+      begin = std::min(begin + part_that_passes(sums, rest) * quarter, end - 1);
       end = std::min(begin + quarter, end);
     }
     return place(order, begin);

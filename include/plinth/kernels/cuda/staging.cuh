@@ -22,6 +22,7 @@ class Staging {
 
   /// To the device of this ordinal.
   explicit Staging(int ordinal) : device_(of_device<Device>(ordinal)) {}
+  /// For buffers that do not live as long as the process does, as the library's own do.
   ~Staging() {
     cudaStreamSynchronize(device_.stream);
     for (const Buffer& buffer : buffers_) {
