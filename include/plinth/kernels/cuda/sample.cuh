@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // The next token, drawn on the device: what sample() draws from the same logits and the same random word, up to the
-// rounding of probabilities, which are floats here. Nothing is sorted: the token at which the sum of weights in sorted order passes a target is found by two bits of its logit after
-// the other. Weights are integers, so that sums depend on no order.
+// rounding of probabilities, which are floats here. Nothing is sorted: the token at which the sum of weights in sorted
+// order passes a target is found by two bits of its logit after the other. Weights are integers, so that sums depend on
+// no order.
 #pragma once
 
 #include <algorithm>
