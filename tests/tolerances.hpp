@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// How far results may be off, by device and element type: the table of all tests that run on devices.
+// How far results may be off, by device and element type: what the op table and the kernels' tests against plain loops
+// allow.
 #pragma once
 
 #include <string_view>
