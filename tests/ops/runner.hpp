@@ -77,12 +77,13 @@ inline std::string difference(const std::vector<double>& found, const std::vecto
   return {};
 }
 
-/// Gradients are sums whose terms may cancel, so in float and shorter types their error is measured by the largest; where
-/// that is small itself, less counts.
+/// Gradients are sums whose terms may cancel, so in float and shorter types their error is measured by the largest. What
+/// is allowed besides is for gradients that are all but 0.
 inline Tolerance of_largest(const Tolerance& tolerance, const std::vector<double>& expected) {
   double largest = 0;
   for (const double value : expected) largest = std::max(largest, std::abs(value));
-  return {.absolute = std::min(tolerance.absolute, 1e-3 * largest) + tolerance.relative * largest};
+  const double besides = largest < tolerance.absolute ? tolerance.absolute : std::min(tolerance.absolute, largest / 100);
+  return {.absolute = besides + tolerance.relative * largest};
 }
 
 /// f(sample) for every sample; what it returns or throws becomes a failure with the sample's name.
