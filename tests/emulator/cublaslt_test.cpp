@@ -56,6 +56,9 @@ struct Call {
     cublasLtMatrixLayoutInit(&c, CUDA_R_32F, 8, 6, 8);
     cublasLtMatmulPreferenceInit(&preference);
   }
+  ~Call() { cublasLtDestroy(handle); }
+  Call(const Call&) = delete;
+  Call& operator=(const Call&) = delete;
   template <class Value>
   void set(cublasLtMatmulDescAttributes_t attribute, Value value) {
     REQUIRE(cublasLtMatmulDescSetAttribute(&product, attribute, &value, sizeof value) == CUBLAS_STATUS_SUCCESS);
