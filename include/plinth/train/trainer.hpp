@@ -117,8 +117,9 @@ class Trainer {
   /// second step are recorded in a graph (graph<Cuda>), which later steps replay, and recorded anew when a parameter, its
   /// need of a gradient or a dropout of the model has changed. So model.loss is called twice, and what it takes from the
   /// program's memory besides the batch (a factor of the loss, say) stays as it was: give fit(loss) a loss that changes,
-  /// which is called each time. The recording keeps all memory of the passes until fit returns. In half precision, and where model.loss copies between the
-  /// program and the device (ALiBi, T5's relative positions), every step queues its kernels one by one.
+  /// which is called each time. The recording keeps all memory of the passes until fit returns. In half precision, and
+  /// where model.loss copies between the program and the device (ALiBi, T5's relative positions), every step queues its
+  /// kernels one by one.
   template <class Observer = detail::Unobserved>
   void fit(const TokenWindows& data, Observer&& observer = {}) {
     static_assert(
