@@ -2,6 +2,7 @@
 // Attention and its gradients by CUDA's kernels, from problems in the program's memory.
 #pragma once
 
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
@@ -31,6 +32,14 @@ class Shifted {
   std::size_t offset_;
   DeviceArray<T> array_;
 };
+
+/// How many logarithms of sums are off; of a query that sees no key it is -inf.
+inline std::size_t wrong_log_sums(const std::vector<float>& found, const std::vector<double>& wanted) {
+  std::size_t wrong = 0;
+  for (std::size_t r = 0; r < wanted.size(); ++r)
+    wrong += std::isinf(wanted[r]) ? found[r] != -INFINITY : !(std::abs(double(found[r]) - wanted[r]) < 1e-5);
+  return wrong;
+}
 
 /// What the kernels compute; before, their outputs are NaN.
 template <class T>

@@ -66,12 +66,7 @@ void agree(const Problem<T>& problem, double limit) {
   CHECK(numbers::distance(found.dquery, wanted.dquery) < limit);
   CHECK(numbers::distance(found.dkey, wanted.dkey) < limit);
   CHECK(numbers::distance(found.dvalue, wanted.dvalue) < limit);
-  std::size_t wrong = 0;
-  for (std::size_t r = 0; r < wanted.log_sum_exp.size(); ++r)
-    wrong += std::isinf(wanted.log_sum_exp[r])
-                 ? found.log_sum_exp[r] != -INFINITY
-                 : !(std::abs(double(found.log_sum_exp[r]) - wanted.log_sum_exp[r]) < 1e-5);
-  CHECK(wrong == 0);
+  CHECK(wrong_log_sums(found.log_sum_exp, wanted.log_sum_exp) == 0);
 }
 
 /// In the 2-norm, relative: probabilities and gradients of scores are rounded before they are multiplied. Its square is

@@ -33,6 +33,7 @@ struct RunningSoftmax {
 
   template <InstructionSet Set>
   [[gnu::always_inline]] inline void run() const {
+    static_assert(GemmTile<Set>::rows <= most_rows);
     constexpr A lowest = -std::numeric_limits<A>::infinity();
     A shift[most_rows] = {}, factor[most_rows] = {};
     for (std::int64_t r = 0; r < rows; ++r) {
