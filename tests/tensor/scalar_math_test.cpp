@@ -71,6 +71,21 @@ TEST_CASE("exp of negative numbers in float") {
   CHECK(std::isnan(f(not_a_number)));
 }
 
+TEST_CASE("powers of two of negative numbers in float") {
+  const auto f = [](float x) { return math::exp2_negative(x); };
+  const auto reference = [](double x) { return std::exp2(x); };
+  CHECK(errors(f, reference, -1.0, 0.5).relative < 1.0e-7);
+  CHECK(errors(f, reference, -126.0, 0.0).relative < 1.2e-7);
+  CHECK(errors(f, reference, -180.0, -126.0).absolute < 1.2e-38);
+  CHECK(f(0.0f) == 1.0f);
+  CHECK(f(-0.0f) == 1.0f);
+  CHECK(f(-1.0f) == 0.5f);
+  CHECK(f(-126.6f) == 0.0f);
+  CHECK(f(-infinity) == 0.0f);
+  CHECK(f(-3e38f) == 0.0f);
+  CHECK(math::exp2_negative(-2.0) == 0.25);
+}
+
 TEST_CASE("tanh in float") {
   const auto f = [](float x) { return math::tanh(x); };
   const auto reference = [](double x) { return std::tanh(x); };

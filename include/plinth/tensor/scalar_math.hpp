@@ -80,6 +80,24 @@ PLINTH_HD inline float exp_negative(float x, float rest) {
   return reduced.p * power + power;
 }
 
+/// 2^x for x up to 0; zero below -126.5. x = n + r with |r| <= 1/2, and 2^r = 1 + r p.
+PLINTH_HD inline float exp2_negative(float x) {
+  constexpr float shift = ReducedExp::shift + 127.0f;
+  // Below 0 bits grow downwards. Of the lowest number, n + 127 is 0 and the power with this exponent is zero.
+  const std::uint32_t bits = bits_of(x), lowest = bits_of(-127.0f);
+  x = float_of(bits < lowest ? bits : lowest);
+  const float shifted = x + shift;
+  const float r = x - static_cast<float>(static_cast<std::int32_t>(bits_of(shifted) - bits_of(shift)));
+  float p = 1.53533619e-4f;
+  p = p * r + 1.33988744e-3f;
+  p = p * r + 9.61843736e-3f;
+  p = p * r + 5.55033247e-2f;
+  p = p * r + 2.40226479e-1f;
+  p = p * r + 6.93147203e-1f;
+  const float power = float_of(bits_of(shifted) << 23);  // n + 127 is its exponent
+  return p * (r * power) + power;
+}
+
 /// exp(-t^2 / 2) for t >= 0. The square is split so that its rounding does not reach the exponent.
 PLINTH_HD inline float gaussian(float t) {
   t = select(t > 15.0f, 15.0f, t);
@@ -124,6 +142,16 @@ PLINTH_HD inline T exp_negative(T x) {
     return std::exp(x);
   else
     return detail::exp_negative(x, 0.0f);
+}
+
+/// 2^x for x <= 0 in fewer instructions still; senseless for a NaN and beyond 0.5. Float: relative error below 1.2e-7
+/// down to -126; zero below -126.5.
+template <Floating T>
+PLINTH_HD inline T exp2_negative(T x) {
+  if constexpr (std::same_as<T, double>)
+    return std::exp2(x);
+  else
+    return detail::exp2_negative(x);
 }
 
 /// Natural logarithm, the standard library's.

@@ -128,15 +128,28 @@ TEST_CASE("bits of attention depend on neither threads nor alignment") {
   }
 }
 
-TEST_CASE("large scores neither overflow nor lose the softmax, and what is no number stays none") {
+TEST_CASE("large scores neither overflow nor lose the softmax") {
   Problem<float> problem({1, 1, 1, 20, 20, 8, true});
   for (float& x : problem.query) x *= 1e4f;
   const Computed<float> found(instruction_set(), problem);
   for (const float y : found.output) CHECK(std::isfinite(y));
   CHECK(found.output[0] == problem.value[0]);  // the first query sees one key
-  problem.key[3 * 8] = std::numeric_limits<float>::quiet_NaN();
-  const Computed<float> spoilt(instruction_set(), problem);
-  for (std::size_t i = 0; i < spoilt.output.size(); ++i) CHECK(std::isnan(spoilt.output[i]) == (i >= 3 * 8));
+}
+
+TEST_CASE("a score that is infinite or no number spoils its row and no other") {
+  constexpr std::size_t spoilt_key = 3, D = 8;
+  for (const float spoiler : {std::numeric_limits<float>::quiet_NaN(), -std::numeric_limits<float>::quiet_NaN(),
+                              std::numeric_limits<float>::infinity()}) {
+    Problem<float> problem({1, 1, 1, 1000, 1000, D, true});  // two blocks of keys
+    problem.key[spoilt_key * D] = spoiler;
+    for (const auto set : instruction_sets()) {
+      const Computed<float> found(set, problem);
+      for (std::size_t i = 0; i < found.output.size(); ++i) {
+        const bool spoilt = i / D >= spoilt_key && (std::isnan(spoiler) || problem.query[i / D * D] > 0);
+        if (std::isnan(found.output[i]) != spoilt) FAIL_CHECK("element " << i << " is " << found.output[i]);
+      }
+    }
+  }
 }
 
 TEST_CASE("attention over nothing is zeros or nothing") {

@@ -59,13 +59,9 @@ template <class A>
 void multiply_panels(InstructionSet set, const TileSize& tile, std::int64_t rows, std::int64_t columns,
                      std::int64_t steps, const LeftBlock<A>& a, const A* b, std::int64_t panel_steps, A* c,
                      std::int64_t c_row, bool accumulate) {
-  const std::int64_t full = RowTiling(rows, tile).full;
-  for (std::int64_t j = 0; j < columns; j += tile.columns) {
-    constexpr std::int64_t size = sizeof(A);
-    const TileOperands<A> tiles{
-        a.data, size * a.row, size * a.step, b + j * panel_steps, steps, c + j, c_row, accumulate, {}};
-    run_job(set, PanelProduct<A>{tiles, a.row, full, rows, std::min(tile.columns, columns - j)});
-  }
+  constexpr std::int64_t size = sizeof(A);
+  const TileOperands<A> tiles{a.data, size * a.row, size * a.step, b, steps, c, c_row, accumulate};
+  run_job(set, PanelProduct<A>{tiles, a.row, RowTiling(rows, tile).full, rows, columns, tile.columns * panel_steps});
 }
 
 /// y[i][d] = factor[i] x[i][d] for `rows` rows of so many channels; factor_step 0: one factor for all.

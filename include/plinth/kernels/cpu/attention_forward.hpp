@@ -20,8 +20,9 @@
 
 namespace plinth::cpu {
 
-/// One block of keys of the running softmax, for rows one below the other: scores become exp(score - top), and what was
-/// gathered under the old top is scaled to the new one. First all tops, then the rest: a row does not wait for its own.
+/// One block of keys of the running softmax, for rows one below the other: scores, which are logarithms to base 2,
+/// become 2^(score - top), and what was gathered under the old top is scaled to the new one. First all tops, then the
+/// rest: a row does not wait for its own. In a row with infinity or NaN among its scores, the sum is NaN.
 template <class A>
 struct RunningSoftmax {
   static constexpr std::int64_t most_rows = lane_count;
@@ -40,17 +41,17 @@ struct RunningSoftmax {
       A* const s = scores + r * score_row;
       for (std::int64_t j = visible.first(r, columns) - 1; j >= 0; --j) s[j] = lowest;
       for (std::int64_t j = visible.past(r, columns); j < columns; ++j) s[j] = lowest;
-      const A now = std::max(top[r], lane_max<A, true>(columns, lowest, [=](std::int64_t j) { return s[j]; }));
+      const A now = lane_max<A, true>(columns, top[r], [=](std::int64_t j) { return s[j]; });
       shift[r] = now == lowest ? A(0) : now;
       factor[r] = top[r] - shift[r];
       top[r] = now;
     }
-    for (A& one : factor) one = math::exp_negative(one);
+    for (std::int64_t r = 0; r < most_rows; ++r) factor[r] = math::exp2_negative(factor[r]) + (shift[r] - shift[r]);
     for (std::int64_t r = 0; r < rows; ++r) {
       A *const s = scores + r * score_row, *const y = output + r * output_row;
       const A from = shift[r], by = factor[r];
       sum[r] = sum[r] * by +
-               lane_sum<A, true>(columns, [=](std::int64_t j) { return s[j] = math::exp_negative(s[j] - from); });
+               lane_sum<A, true>(columns, [=](std::int64_t j) { return s[j] = math::exp2_negative(s[j] - from); });
       independently(0, output_columns, [=](std::int64_t d) { y[d] *= by; });
     }
   }
@@ -60,6 +61,7 @@ struct RunningSoftmax {
 template <class T>
 class AttentionForward {
   using A = accumulator_t<T>;
+  static constexpr double ln2 = 0.69314718055994530942;
   static constexpr std::int64_t tiles_of_queries = 4;
   static constexpr std::int64_t units_of_keys = 4;  // few corrections are worth more than scores in the L1 cache
 
@@ -75,18 +77,27 @@ class AttentionForward {
     value_elements_ = blocks_.panel_elements(s_.keys, s_.head_size);
     const std::int64_t rows = round_up(blocks_.queries, blocks_.tile.rows);
     const std::int64_t own = round_up(2 * rows * blocks_.row + blocks_.tile.rows * blocks_.score_row + 2 * rows, 64);
-    const std::int64_t packed = round_up(groups * (key_elements_ + value_elements_), 64);
+    // A thread packs the keys and values of a head just before it needs them, so that they are in its cache. Where
+    // threads are more than heads and would pack the same ones, all are packed first.
+    const bool shared = queue_.threads() > groups;
+    const std::int64_t packed = round_up((shared ? groups : queue_.threads()) * (key_elements_ + value_elements_), 64);
     packed_ = static_cast<A*>(queue_.scratch(static_cast<std::size_t>(packed + own * queue_.threads()) * sizeof(A)));
 
-    queue_.each_thread(groups, [&](int, std::int64_t begin, std::int64_t end) {
-      for (std::int64_t group = begin; group < end; ++group) pack(group, key, value);
-    });
+    if (shared)
+      queue_.each_thread(groups, [&](int, std::int64_t begin, std::int64_t end) {
+        for (std::int64_t group = begin; group < end; ++group) pack(group, key, value, keys_at(group));
+      });
     queue_.each_thread(s_.batch * s_.heads * query_blocks, [&](int thread, std::int64_t begin, std::int64_t end) {
       A* scratch = packed_ + packed + thread * own;
+      std::int64_t last = -1;
       for (std::int64_t task = begin; task < end; ++task) {
+        const std::int64_t batch_head = task / query_blocks, group = batch_head / (s_.heads / s_.key_heads);
+        A* const keys = keys_at(shared ? group : thread);
+        if (!shared && group != last) pack(group, key, value, keys);
+        last = group;
         // Late blocks see more keys than early ones: they alternate, so that threads get the same work.
         const std::int64_t n = task % query_blocks, block = n % 2 == 0 ? n / 2 : query_blocks - 1 - n / 2;
-        run_block(task / query_blocks, block * blocks_.queries, query, output, log_sum_exp, scratch);
+        run_block(batch_head, block * blocks_.queries, query, keys, output, log_sum_exp, scratch);
       }
     });
   }
@@ -113,26 +124,26 @@ class AttentionForward {
     });
   }
 
-  A* keys_of(std::int64_t group) const { return packed_ + group * (key_elements_ + value_elements_); }
-  A* values_of(std::int64_t group) const { return keys_of(group) + key_elements_; }
+  /// Packed keys, behind which are the values.
+  A* keys_at(std::int64_t place) const { return packed_ + place * (key_elements_ + value_elements_); }
 
-  void pack(std::int64_t group, const T* key, const T* value) const {
+  void pack(std::int64_t group, const T* key, const T* value, A* keys) const {
     const std::int64_t b = group / s_.key_heads, g = group % s_.key_heads;
     pack_columns(set_, key + b * s_.key.batch + g * s_.key.head, 1, s_.key.time, s_.keys, s_.head_size,
-                 blocks_.tile.columns, keys_of(group));
+                 blocks_.tile.columns, keys);
     pack_columns(set_, value + b * s_.value.batch + g * s_.value.head, s_.value.time, 1, s_.head_size, s_.keys,
-                 blocks_.tile.columns, values_of(group));
+                 blocks_.tile.columns, keys + key_elements_);
   }
 
   /// The queries of one head from query i on.
-  void run_block(std::int64_t batch_head, std::int64_t i, const T* query, T* output, A* log_sum_exp, A* scratch) const {
+  void run_block(std::int64_t batch_head, std::int64_t i, const T* query, const A* keys, T* output, A* log_sum_exp,
+                 A* scratch) const {
     const std::int64_t b = batch_head / s_.heads, h = batch_head % s_.heads,
                        count = std::min(blocks_.queries, s_.queries - i);
-    const std::int64_t rows = round_up(count, blocks_.tile.rows),
-                       group = b * s_.key_heads + h / (s_.heads / s_.key_heads);
+    const std::int64_t rows = round_up(count, blocks_.tile.rows);
     A *q = scratch, *y = q + rows * blocks_.row, *top = y + rows * blocks_.row, *sum = top + rows, *scores = sum + rows;
-    copy_rows(set_, query + b * s_.query.batch + h * s_.query.head + i * s_.query.time, s_.query.time, count, s_.head_size,
-              static_cast<A>(s_.scale), rows, blocks_.row, q);
+    copy_rows(set_, query + b * s_.query.batch + h * s_.query.head + i * s_.query.time, s_.query.time, count,
+              s_.head_size, static_cast<A>(s_.scale / ln2), rows, blocks_.row, q);
     std::fill(top, top + rows, -std::numeric_limits<A>::infinity());
     std::fill(sum, sum + rows, A(0));
     const VisibleKeys visible(s_, rows_, b);
@@ -143,27 +154,24 @@ class AttentionForward {
         const std::int64_t columns = std::min(blocks_.keys, visible.past(i + r + height - 1) - j);
         if (columns <= 0) continue;
         A* to = y + r * blocks_.row;
-        scores_of(group, j, columns, q + r * blocks_.row, height, scores);
+        multiply_panels(set_, blocks_.tile, height, round_up(columns, blocks_.lanes), s_.head_size,
+                        {q + r * blocks_.row, blocks_.row, 1}, keys + j * s_.head_size, s_.head_size, scores,
+                        blocks_.score_row, false);
         const VisibleColumns seen{visible, i + r, j};
         run_job(set_, RunningSoftmax<A>{scores, blocks_.score_row, height, whole_rounds(columns), seen, top + r,
                                         sum + r, to, blocks_.row, j > start ? blocks_.head_size : 0});
         multiply_panels(set_, blocks_.tile, height, blocks_.head_size, columns, {scores, blocks_.score_row, 1},
-                        values_of(group) + j * blocks_.tile.columns, s_.keys, to, blocks_.row, j > start);
+                        keys + key_elements_ + j * blocks_.tile.columns, s_.keys, to, blocks_.row, j > start);
       }
     finish(b, h, i, count, y, top, sum, output, log_sum_exp);
-  }
-
-  void scores_of(std::int64_t group, std::int64_t j, std::int64_t columns, const A* q, std::int64_t height,
-                 A* scores) const {
-    multiply_panels(set_, blocks_.tile, height, round_up(columns, blocks_.lanes), s_.head_size, {q, blocks_.row, 1},
-                    keys_of(group) + j * s_.head_size, s_.head_size, scores, blocks_.score_row, false);
   }
 
   /// Divides what was gathered by the sums, which are overwritten.
   void finish(std::int64_t b, std::int64_t h, std::int64_t i, std::int64_t count, A* y, const A* top, A* sum, T* output,
               A* log_sum_exp) const {
     for (std::int64_t r = 0; r < count; ++r) {
-      if (log_sum_exp) log_sum_exp[(b * s_.heads + h) * s_.queries + i + r] = top[r] + std::log(sum[r]);
+      if (log_sum_exp)
+        log_sum_exp[(b * s_.heads + h) * s_.queries + i + r] = static_cast<A>(ln2) * top[r] + std::log(sum[r]);
       if (sum[r] == A(0)) std::fill_n(y + r * blocks_.row, s_.head_size, A(0));
       sum[r] = sum[r] == A(0) ? A(0) : A(1) / sum[r];
     }

@@ -272,11 +272,12 @@ class BlockedGemm {
       constexpr std::int64_t size = sizeof(P);
       TileOperands<P> tile{a.a + (first - origin) * a.lead, size * a.row, size * a.step, b, step.steps,
                            result + (first - begin) * row,  row,          add,           ahead};
-      if (!in_place && last_step) {
-        tile.goal = reinterpret_cast<const char*>(problem_.c + offset + (first - begin) * s.c.row);
-        tile.goal_row = s.c.row * std::int64_t{sizeof(T)};
-        tile.goal_last = columns * std::int64_t{sizeof(T)} - 1;
-      }
+      const auto set_goal = [&]<class C>(const C* c, std::int64_t c_row) {
+        tile.goal = reinterpret_cast<const char*>(c + (first - begin) * c_row);
+        tile.goal_row = c_row * std::int64_t{sizeof(C)};
+        tile.goal_last = columns * std::int64_t{sizeof(C)} - 1;
+      };
+      last_step ? set_goal(problem_.c + offset, s.c.row) : set_goal(result, row);
       run_job(set_, PanelProduct<P>{tile, a.lead, rows.tiling.full - first, last - first, columns});
     };
     product(rows.direct, 0, begin, std::min(end, rows.packed_from));

@@ -121,7 +121,7 @@ struct TileOperands {
   std::int64_t c_row;
   bool accumulate;
   Ahead ahead = {};                          // fetched meanwhile
-  const char* goal = nullptr;                // where C goes in the end, to be in the cache by then; null: C itself
+  const char* goal = nullptr;                // where C goes in the end, to be in the cache by then; null: it is there
   std::int64_t goal_row = 0, goal_last = 0;  // bytes from row to row, and to the last one of a row
 };
 
@@ -191,7 +191,7 @@ template <class P, int Bytes, int Vectors, int... I>
   const char* a[] = {reinterpret_cast<const char*>(g.a) + I / 3 * 3 * g.a_row...};
   const P* b = g.b;
   // C arrives just before it is needed: earlier, A and B evict it.
-  const std::int64_t last = std::min<std::int64_t>(g.K, 48);
+  const std::int64_t last = g.goal ? std::min<std::int64_t>(g.K, 48) : 0;
   Ahead ahead = g.ahead;
   std::int64_t byte = 0;
   const std::int64_t fetched = ahead.rows > 0 ? divide_up(ahead.lines() * between_fetches, g.K - last + 1) : 0;
@@ -200,14 +200,16 @@ template <class P, int Bytes, int Vectors, int... I>
     add_products<P, Vectors>(g, std::min(left, together), a, b, sum, rows);
     if (fetched > 0) ahead.fetch(fetched, byte);
   }
-  (__builtin_prefetch(g.goal + I * g.goal_row, 1), ...);
-  (__builtin_prefetch(g.goal + I * g.goal_row + g.goal_last, 1), ...);
-  add_products<P, Vectors>(g, last, a, b, sum, rows);
+  if (g.goal) {
+    (__builtin_prefetch(g.goal + I * g.goal_row, 1), ...);
+    (__builtin_prefetch(g.goal + I * g.goal_row + g.goal_last, 1), ...);
+    add_products<P, Vectors>(g, last, a, b, sum, rows);
+  }
   (store(sum[0][I], g.accumulate, g.c + I * g.c_row), ...);
   if constexpr (Vectors == 2) (store(sum[1][I], g.accumulate, g.c + I * g.c_row + lanes), ...);
 }
 
-/// C = A B (+ C) for some tiles one below the other by one panel of B, at most two vectors wide.
+/// C = A B (+ C) for some tiles one below the other by some panels of B.
 template <class P>
 struct PanelProduct {
   using A = accumulator_t<P>;
@@ -215,6 +217,7 @@ struct PanelProduct {
   std::int64_t a_lead;       // times i: from A's first row to row i where a tile starts there
   std::int64_t full, rows;   // rows before `full` are in full tiles; A must be readable up to whole tiles
   std::int64_t columns;      // B must be readable up to whole vectors
+  std::int64_t panel = 0;    // elements from one panel of two vectors to the next
 
   template <InstructionSet Set>
   [[gnu::always_inline]] inline void run() const {
@@ -226,28 +229,26 @@ struct PanelProduct {
   [[gnu::always_inline]] inline void multiply() const {
     using Tile = GemmTile<Set>;
     constexpr int lanes = Tile::bytes / static_cast<int>(sizeof(P));
-    const int width = columns > lanes ? 2 * lanes : lanes;
     TileOperands<P> g = operands;
-    if (!g.goal) {
-      g.goal = reinterpret_cast<const char*>(operands.c);
-      g.goal_row = operands.c_row * std::int64_t{sizeof(A)};
-      g.goal_last = width * std::int64_t{sizeof(A)} - 1;
-    }
-    const char* const goal = g.goal;
     A edge[Tile::rows * 2 * lanes];  // where a tile that overlaps the border of C goes first
     for (std::int64_t i = 0, height; i < rows; i += height) {
       height = i < full ? Tile::rows : Tile::low_rows;
-      const bool inside = rows - i >= height && columns == width;
-      A* c = operands.c + i * operands.c_row;
       g.a = operands.a + i * a_lead;
-      g.goal = goal + i * g.goal_row;
-      if (operands.ahead.rows > 0) g.ahead = operands.ahead.part(i, std::min(i + height, rows), rows);
       g.a_step = operands.a_step ? operands.a_step : height * std::int64_t{sizeof(P)};
-      g.c = inside ? c : edge;
-      g.c_row = inside ? operands.c_row : 2 * lanes;
-      g.accumulate = inside && operands.accumulate;
-      multiply_one<Set>(g, height == Tile::rows, width == 2 * lanes);
-      if (!inside) copy_edge(edge, 2 * lanes, std::min(rows - i, height), c);
+      if (operands.ahead.rows > 0) g.ahead = operands.ahead.part(i, std::min(i + height, rows), rows);
+      if (operands.goal) g.goal = operands.goal + i * g.goal_row;
+      g.b = operands.b;
+      for (std::int64_t j = 0; j < columns; j += 2 * lanes, g.b += panel) {
+        const bool wide = columns - j > lanes,
+                   inside = rows - i >= height && (columns - j >= 2 * lanes || columns - j == lanes);
+        A* c = operands.c + i * operands.c_row + j;
+        g.c = inside ? c : edge;
+        g.c_row = inside ? operands.c_row : 2 * lanes;
+        g.accumulate = inside && operands.accumulate;
+        multiply_one<Set>(g, height == Tile::rows, wide);
+        if (!inside)
+          copy_edge(edge, 2 * lanes, std::min(rows - i, height), std::min<std::int64_t>(columns - j, 2 * lanes), c);
+      }
     }
   }
 
@@ -263,9 +264,9 @@ struct PanelProduct {
       wide ? multiply_tile<P, bytes, 2>(g, low) : multiply_tile<P, bytes, 1>(g, low);
   }
 
-  void copy_edge(const A* edge, std::int64_t edge_row, std::int64_t height, A* c) const {
+  void copy_edge(const A* edge, std::int64_t edge_row, std::int64_t height, std::int64_t width, A* c) const {
     for (std::int64_t i = 0; i < height; ++i)
-      for (std::int64_t j = 0; j < columns; ++j) {
+      for (std::int64_t j = 0; j < width; ++j) {
         A& to = c[i * operands.c_row + j];
         to = (operands.accumulate ? to : A(0)) + edge[i * edge_row + j];
       }

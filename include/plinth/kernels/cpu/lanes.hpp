@@ -109,28 +109,39 @@ template <class A, bool WholeRounds = false, class F>
 inline A lane_sum(std::int64_t n, F f) {
   A total = 0;
   for (std::int64_t begin = 0; begin < n; begin += terms_together)
-    total += reduce_lanes<WholeRounds>(
-        n - begin < terms_together ? n - begin : terms_together, A(0), add_lanes,
-        [=](std::int64_t i) { return f(begin + i); });
+    total += reduce_lanes<WholeRounds>(n - begin < terms_together ? n - begin : terms_together, A(0), add_lanes,
+                                       [=](std::int64_t i) { return f(begin + i); });
   return total;
 }
 
-/// An integer that is the larger the larger x is, a NaN beyond the infinity of its sign; of such an integer, the bits of
-/// x. Compilers turn the maximum of integers into vector code, but not that of what may be NaN.
+/// An unsigned integer that is the larger the larger x is, and largest for a NaN of either sign; of such an integer,
+/// the bits of x. Compilers turn the maximum of integers into vector code, but not that of what may be NaN.
 template <class X>
-inline auto ordered_bits(X x) {
+struct Order {
   using Integer = std::conditional_t<sizeof(X) == 8, std::int64_t, std::int32_t>;
-  const auto bits = __builtin_bit_cast(Integer, x);
-  return bits ^ (bits >> (8 * sizeof(X) - 1) & std::numeric_limits<Integer>::max());
-}
+  using Unsigned = std::make_unsigned_t<Integer>;
 
-/// The largest of `lowest` and f(i) over i in [0, n); with a NaN among them, any of them or a NaN.
+  static constexpr Unsigned of(X x) { return signed_order(__builtin_bit_cast(Integer, x)) - lowest; }
+  static constexpr X number(Unsigned order) {
+    return __builtin_bit_cast(X, signed_order(static_cast<Integer>(order + lowest)));
+  }
+
+ private:
+  /// Its own inverse. A NaN is beyond the infinity of its sign.
+  static constexpr Unsigned signed_order(Integer bits) {
+    return static_cast<Unsigned>(bits ^ (bits >> (8 * sizeof(X) - 1) & std::numeric_limits<Integer>::max()));
+  }
+  /// Of minus infinity: a NaN below it wraps around to the top.
+  static constexpr Unsigned lowest = signed_order(__builtin_bit_cast(Integer, -std::numeric_limits<X>::infinity()));
+};
+
+/// The largest of `lowest` and f(i) over i in [0, n), or one of the NaNs among them.
 template <class A, bool WholeRounds = false, class F>
 inline A lane_max(std::int64_t n, A lowest, F f) {
   const auto largest = reduce_lanes<WholeRounds>(
-      n, ordered_bits(lowest), [](auto& a, const auto& b) { a = b > a ? b : a; },
-      [=](std::int64_t i) { return ordered_bits(f(i)); });
-  return __builtin_bit_cast(A, ordered_bits(largest));
+      n, Order<A>::of(lowest), [](auto& a, const auto& b) { a = b > a ? b : a; },
+      [=](std::int64_t i) { return Order<A>::of(f(i)); });
+  return Order<A>::number(largest);
 }
 
 }  // namespace plinth::cpu
