@@ -17,25 +17,27 @@
 
 namespace plinth::cpu {
 
-/// Turns scores into P and dP into dS for a block of queries and keys, zeros where a query does not see the key.
+/// Turns scores, which are logarithms to base 2, into P and dP into dS for queries one below the other and a block of
+/// keys; zeros where a query does not see the key, also in columns that no query here sees.
 template <class A>
 struct ProbabilitiesAgain {
   A *scores, *dprobabilities;
-  std::int64_t score_row, rows, columns;  // whole rounds of lanes
+  std::int64_t score_row, rows, columns, all_columns;  // seen by any of them, and of the block
   VisibleColumns visible;
-  const A *log_sum_exp, *delta;  // of each row
+  const A *log_sum_exp, *delta;  // of each row, the first to base 2
 
   template <InstructionSet Set>
   [[gnu::always_inline]] inline void run() const {
     for (std::int64_t r = 0; r < rows; ++r) {
       A *p = scores + r * score_row, *dp = dprobabilities + r * score_row;
       const A shift = log_sum_exp[r], mean = delta[r];
+      const A spoilt = shift - shift;                                // 0, or NaN of a sum that is infinite or no number
       independently(0, whole_rounds(columns), [=](std::int64_t j) {  // that they are whole is news to the compiler
-        p[j] = math::exp_negative(p[j] - shift);
+        p[j] = math::exp2_negative(p[j] - shift) + spoilt;
         dp[j] = p[j] * (dp[j] - mean);
       });
       for (std::int64_t j = visible.first(r, columns) - 1; j >= 0; --j) p[j] = dp[j] = A(0);
-      for (std::int64_t j = visible.past(r, columns); j < columns; ++j) p[j] = dp[j] = A(0);
+      for (std::int64_t j = visible.past(r, columns); j < all_columns; ++j) p[j] = dp[j] = A(0);
     }
   }
 };
@@ -139,7 +141,8 @@ class AttentionBackward {
     for (std::int64_t h = g * heads; h < (g + 1) * heads; ++h)
       for (std::int64_t i = 0; i < s_.queries; i += blocks_.queries)
         run_block(mine, b, h, i, std::min(blocks_.queries, s_.queries - i));
-    write(mine.dkey, blocks_.head_size, A(1), s_.keys, s_.key.time, o_.dkey + b * s_.key.batch + g * s_.key.head);
+    write(mine.dkey, blocks_.head_size, static_cast<A>(ln2), s_.keys, s_.key.time,
+          o_.dkey + b * s_.key.batch + g * s_.key.head);
     write(mine.dvalue, blocks_.head_size, A(1), s_.keys, s_.value.time,
           o_.dvalue + b * s_.value.batch + g * s_.value.head);
   }
@@ -147,43 +150,70 @@ class AttentionBackward {
   /// `count` queries from query i on, against all keys that they see.
   void run_block(const Scratch& mine, std::int64_t b, std::int64_t h, std::int64_t i, std::int64_t count) const {
     load(mine, b, h, i, count);
+    std::fill(mine.dquery, mine.dquery + round_up(count, blocks_.tile.rows) * blocks_.row, A(0));
     const VisibleKeys visible(s_, rows_, b);
     const std::int64_t start = blocks_.first_block(visible, i), stop = visible.past(i + count - 1);
-    if (stop <= start) std::fill(mine.dquery, mine.dquery + round_up(count, blocks_.tile.rows) * blocks_.row, A(0));
     for (std::int64_t j = start; j < stop; j += blocks_.keys) {
-      const std::int64_t keys = std::min(blocks_.keys, stop - j), columns = round_up(keys, blocks_.lanes);
-      const auto scores = [&](const A* left, const A* right, A* to) {
-        multiply_panels(set_, blocks_.tile, count, columns, s_.head_size, {left, blocks_.row, 1},
-                        right + j * s_.head_size, s_.head_size, to, blocks_.score_row, false);
-      };
-      scores(mine.query, mine.turned_key, mine.scores);
-      scores(mine.doutput, mine.turned_value, mine.dscores);
+      const std::int64_t keys = std::min(blocks_.keys, stop - j);
       const VisibleColumns seen{visible, i, j};
-      run_job(set_, ProbabilitiesAgain<A>{mine.scores, mine.dscores, blocks_.score_row, count, whole_rounds(keys), seen,
-                                          mine.log_sum_exp, mine.delta});
-      const auto gather = [&](const A* left, const A* right, A* to) {
-        multiply_panels(set_, blocks_.tile, keys, blocks_.head_size, count, {left, 1, blocks_.score_row}, right, count,
-                        to + j * blocks_.head_size, blocks_.head_size, true);
+      // Tiles of queries with the keys that the last of them sees.
+      const auto seen_by = [&](std::int64_t r) { return seen.past(std::min(r + blocks_.tile.rows, count) - 1, keys); };
+      blocks_.each_span(count, seen_by, [&](std::int64_t r, std::int64_t rows, std::int64_t columns) {
+        score(mine, j, r, rows, columns, keys, seen);
+        multiply_panels(set_, blocks_.tile, rows, blocks_.head_size, columns,
+                        {mine.dscores + r * blocks_.score_row, blocks_.score_row, 1},
+                        mine.key + j * blocks_.tile.columns, s_.keys, mine.dquery + r * blocks_.row, blocks_.row, true);
+      });
+      // Tiles of keys with the queries from the first on that sees one of them.
+      const auto first_of = [&](std::int64_t k) {
+        std::int64_t first = 0, last = count;  // later queries see later keys
+        while (first < last) {
+          const std::int64_t middle = (first + last) / 2;
+          seen.past(middle, keys) <= k ? first = middle + 1 : last = middle;
+        }
+        return first;
       };
-      gather(mine.scores, mine.doutput_panels, mine.dvalue);
-      gather(mine.dscores, mine.query_panels, mine.dkey);
-      multiply_panels(set_, blocks_.tile, count, blocks_.head_size, keys, {mine.dscores, blocks_.score_row, 1},
-                      mine.key + j * blocks_.tile.columns, s_.keys, mine.dquery, blocks_.row, j > start);
+      blocks_.each_span(keys, first_of, [&](std::int64_t k, std::int64_t rows, std::int64_t r) {
+        const auto gather = [&](const A* left, const A* right, A* to) {
+          multiply_panels(set_, blocks_.tile, rows, blocks_.head_size, count - r,
+                          {left + r * blocks_.score_row + k, 1, blocks_.score_row}, right + r * blocks_.tile.columns,
+                          count, to + (j + k) * blocks_.head_size, blocks_.head_size, true);
+        };
+        gather(mine.scores, mine.doutput_panels, mine.dvalue);
+        gather(mine.dscores, mine.query_panels, mine.dkey);
+      });
     }
     write(mine.dquery, blocks_.row, static_cast<A>(s_.scale), count, s_.query.time,
           o_.dquery + b * s_.query.batch + h * s_.query.head + i * s_.query.time);
   }
 
-  /// The block's queries (times scale) and output gradients, and delta.
+  /// P and dS of `rows` queries from the block's row r on, with the first `columns` keys of the block from key j on.
+  void score(const Scratch& mine, std::int64_t j, std::int64_t r, std::int64_t rows, std::int64_t columns,
+             std::int64_t keys, const VisibleColumns& seen) const {
+    A *const p = mine.scores + r * blocks_.score_row, *const dp = mine.dscores + r * blocks_.score_row;
+    const auto multiply = [&](const A* left, const A* right, A* to) {
+      multiply_panels(set_, blocks_.tile, rows, round_up(columns, blocks_.lanes), s_.head_size,
+                      {left + r * blocks_.row, blocks_.row, 1}, right + j * s_.head_size, s_.head_size, to,
+                      blocks_.score_row, false);
+    };
+    multiply(mine.query, mine.turned_key, p);
+    multiply(mine.doutput, mine.turned_value, dp);
+    run_job(set_, ProbabilitiesAgain<A>{p, dp, blocks_.score_row, rows, columns, keys,
+                                        VisibleColumns{seen.keys, seen.query + r, seen.key}, mine.log_sum_exp + r,
+                                        mine.delta + r});
+  }
+
+  /// The block's queries (times scale, to base 2) and output gradients, and delta.
   void load(const Scratch& mine, std::int64_t b, std::int64_t h, std::int64_t i, std::int64_t count) const {
     const std::int64_t rows = round_up(count, blocks_.tile.rows), place = b * s_.output.batch + h * s_.output.head;
-    copy_rows(set_, o_.query + b * s_.query.batch + h * s_.query.head + i * s_.query.time, s_.query.time, count, s_.head_size,
-              static_cast<A>(s_.scale), rows, blocks_.row, mine.query);
-    copy_rows(set_, o_.doutput + place + i * s_.output.time, s_.output.time, count, s_.head_size, A(1), rows, blocks_.row,
-              mine.doutput);
+    copy_rows(set_, o_.query + b * s_.query.batch + h * s_.query.head + i * s_.query.time, s_.query.time, count,
+              s_.head_size, static_cast<A>(s_.scale / ln2), rows, blocks_.row, mine.query);
+    copy_rows(set_, o_.doutput + place + i * s_.output.time, s_.output.time, count, s_.head_size, A(1), rows,
+              blocks_.row, mine.doutput);
     pack_columns(set_, mine.query, blocks_.row, 1, s_.head_size, count, blocks_.tile.columns, mine.query_panels);
     pack_columns(set_, mine.doutput, blocks_.row, 1, s_.head_size, count, blocks_.tile.columns, mine.doutput_panels);
-    std::copy_n(o_.log_sum_exp + (b * s_.heads + h) * s_.queries + i, count, mine.log_sum_exp);
+    const A* const sums = o_.log_sum_exp + (b * s_.heads + h) * s_.queries + i;
+    std::transform(sums, sums + count, mine.log_sum_exp, [](A sum) { return sum * static_cast<A>(1 / ln2); });
     run_job(set_, ProductsOfRows<T>{o_.output + place + i * s_.output.time, s_.output.time, mine.doutput, blocks_.row,
                                     count, s_.head_size, mine.delta});
   }

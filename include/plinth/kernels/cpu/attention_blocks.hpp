@@ -15,6 +15,9 @@
 
 namespace plinth::cpu {
 
+/// Scores are logarithms to base 2: queries are scaled by 1 / ln 2, and gradients of keys by ln 2.
+inline constexpr double ln2 = 0.69314718055994530942;
+
 /// Sizes of the blocks over A for an instruction set.
 template <class A>
 struct AttentionBlocks {
@@ -38,6 +41,17 @@ struct AttentionBlocks {
   /// Where the first block of keys begins that query i sees anything of: at a panel's first column.
   std::int64_t first_block(const VisibleKeys& visible, std::int64_t i) const {
     return visible.first(i) / tile.columns * tile.columns;
+  }
+
+  /// body(row, rows, value) for tiles one below the other of which value(their first row) is the same, of `count` rows.
+  template <class Value, class F>
+  void each_span(std::int64_t count, const Value& value, const F& body) const {
+    for (std::int64_t first = 0, past; first < count; first = past) {
+      const std::int64_t same = value(first);
+      for (past = first + tile.rows; past < count && value(past) == same;) past += tile.rows;
+      past = std::min(past, count);
+      body(first, past - first, same);
+    }
   }
 
   /// Elements of a packed right operand with `columns` columns.

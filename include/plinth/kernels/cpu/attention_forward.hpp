@@ -61,7 +61,6 @@ struct RunningSoftmax {
 template <class T>
 class AttentionForward {
   using A = accumulator_t<T>;
-  static constexpr double ln2 = 0.69314718055994530942;
   static constexpr std::int64_t tiles_of_queries = 4;
   static constexpr std::int64_t units_of_keys = 4;  // few corrections are worth more than scores in the L1 cache
 
