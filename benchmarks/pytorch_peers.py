@@ -89,23 +89,33 @@ def training_step(options):
     print_row(workload + " memory", "MB", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024e-6, suffix=suffix)
 
 
+def unfused_attention(q, k, v, hidden):
+    scores = (q @ k.transpose(-2, -1) * q.shape[-1] ** -0.5).masked_fill(hidden, float("-inf"))
+    return scores.softmax(-1) @ v
+
+
 def attention(options):
     limit = Limit(options.limit, "float")
     H, D = 12, 64
     for T in options.contexts:
         q, k, v, dy = (torch.rand(1, T, H, D).transpose(1, 2).requires_grad_() for _ in range(4))  # (B, H, T, D)
-        held = [None]
-
-        def forward():
-            held[0] = F.scaled_dot_product_attention(q, k, v, is_causal=True)
-
-        def backward():
-            torch.autograd.grad(held[0], (q, k, v), dy)
+        hidden = torch.ones(T, T, dtype=torch.bool).triu(1)
+        forms = {"": lambda: F.scaled_dot_product_attention(q, k, v, is_causal=True)}
+        if T <= 4096:  # the unfused form's memory grows with T^2
+            forms[" unfused"] = lambda: unfused_attention(q, k, v, hidden)
         gigaflops = 2e-9 * H * D * T * T
-        for direction, work, call, prepare in (("forward", gigaflops, forward, lambda: None),
-                                               ("backward", 2.5 * gigaflops, backward, forward)):
-            seconds, share = medians(options.samples, limit, work, call, prepare)
-            print_row(f"attention float B1 H{H} D{D} T{T} {direction}", "GFLOP/s", work / seconds, share)
+        for suffix, form in forms.items():
+            held = [None]
+
+            def forward():
+                held[0] = form()
+
+            def backward():
+                torch.autograd.grad(held[0], (q, k, v), dy)
+            for direction, work, call, prepare in (("forward", gigaflops, forward, lambda: None),
+                                                   ("backward", 2.5 * gigaflops, backward, forward)):
+                seconds, share = medians(options.samples, limit, work, call, prepare)
+                print_row(f"attention float B1 H{H} D{D} T{T} {direction}", "GFLOP/s", work / seconds, share, suffix)
 
 
 @torch.no_grad()
