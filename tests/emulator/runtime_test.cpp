@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: MIT
-// Several devices, and a device whose memory is full.
+// Several devices, a device whose memory is full, one that has failed, and what the runtime refuses.
 #include <emulator.hpp>
 
+#include <functional>
 #include <limits>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "catch.hpp"
@@ -38,6 +41,43 @@ struct FreeMemory {
   }
   ~FreeMemory() { emulator::set_free_memory(std::size_t{1} << 30); }
 };
+
+/// While it lives a kernel on the device has failed.
+struct LostDevice {
+  LostDevice() { emulator::lose_device(cudaErrorIllegalAddress); }
+  ~LostDevice() {
+    emulator::lose_device(cudaSuccess);
+    cudaGetLastError();
+  }
+};
+
+/// While it lives a stream is captured. Its end is for the test.
+struct Captured {
+  cudaStream_t stream = nullptr;
+  Captured() {
+    REQUIRE(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking) == cudaSuccess);
+    REQUIRE(cudaStreamBeginCapture(stream, cudaStreamCaptureModeRelaxed) == cudaSuccess);
+  }
+  ~Captured() { cudaStreamDestroy(stream); }
+  cudaError_t end() const {
+    cudaGraph_t graph = nullptr;
+    const cudaError_t status = cudaStreamEndCapture(stream, &graph);
+    CHECK((graph == nullptr) == (status != cudaSuccess));
+    cudaGraphDestroy(graph);
+    return status;
+  }
+};
+
+__global__ void do_nothing() {}
+
+/// Of a launch with so much shared memory, asked for before or not.
+cudaError_t launched(std::size_t shared_bytes, bool ask) {
+  constexpr auto most = cudaFuncAttributeMaxDynamicSharedMemorySize;
+  if (ask && cudaFuncSetAttribute(do_nothing, most, static_cast<int>(shared_bytes)) != cudaSuccess)
+    return cudaErrorMemoryAllocation;  // which no launch answers
+  const cudaLaunchConfig_t config{1, 32, shared_bytes, queue<Cuda>::current().stream()};
+  return cudaLaunchKernelEx(&config, do_nothing);
+}
 
 /// Of a token follows the one with the largest number in its row of the table.
 struct Bigrams {
@@ -151,4 +191,75 @@ TEST_CASE("cuda: generate queues each token but the first with one launch of a g
   CHECK(generate(Bigrams(), {0}, {.length = 7, .sampling = {.temperature = 0}}) ==
         std::vector<std::int32_t>{0, 1, 2, 0, 1, 2, 0, 1});
   CHECK(emulator::graph_launches() == before + 6);
+}
+
+TEST_CASE("cuda: after the failure of a kernel each call is a DeviceError that says so, and nothing else happens") {
+  const auto x = ones(64);
+  std::optional<Tensor<float, Cuda>> freed = ones(100);
+  const graph<Cuda> twice([&] { x + x; });
+  float value = 0;
+  {
+    const LostDevice lost;
+    const auto fails = [](const auto& call) {
+      CHECK_THROWS_AS(call(), DeviceError);
+      CHECK_THROWS_WITH(call(), Contains("cudaErrorIllegalAddress"));
+    };
+    fails([&] { queue<Cuda>::current().synchronize(); });
+    fails([&] { x + x; });
+    fails([&] { ones(12345); });
+    fails([&] { memory<Cuda>::copy_to_host(&value, x.data(), sizeof value); });
+    fails([&] { memory<Cuda>::copy_from_host(const_cast<float*>(x.data()), &value, sizeof value); });
+    fails([&] { twice.replay(); });
+    fails([&] { const graph<Cuda> other([&] { x + x; }); });
+    freed.reset();  // which throws nothing
+  }
+  CHECK((x + x).to_vector() == std::vector<float>(64, 2));
+}
+
+TEST_CASE("emulator: a block has the shared memory that was asked for, up to the device's limit") {
+  struct Capability {
+    explicit Capability(int number) { emulator::set_compute_capability(number); }
+    ~Capability() { emulator::set_compute_capability(80); }
+  };
+  constexpr std::size_t unasked = 48 * 1024;
+  for (const auto& [number, limit] : {std::pair{80, 163 * 1024}, {86, 99 * 1024}, {89, 99 * 1024}, {90, 227 * 1024}}) {
+    const Capability device(number);
+    const auto most = static_cast<std::size_t>(limit);
+    CHECK(launched(most, true) == cudaSuccess);
+    CHECK(launched(most, false) == cudaSuccess);
+    CHECK(launched(most + 1, true) == cudaErrorMemoryAllocation);
+    CHECK(launched(unasked, true) == cudaSuccess);
+    CHECK(launched(unasked + 1, false) == cudaErrorInvalidValue);
+  }
+  const Devices two(2);
+  CHECK(launched(unasked + 1, true) == cudaSuccess);
+  cuda::use_device(1);
+  CHECK(launched(unasked + 1, false) == cudaErrorInvalidValue);  // asked for on the other device
+  CHECK_THROWS_AS(emulator::set_compute_capability(70), std::invalid_argument);
+}
+
+TEST_CASE("emulator: what is refused while a stream is captured invalidates the capture") {
+  CHECK(Captured().end() == cudaSuccess);
+  void* const on_device = const_cast<float*>(full<float, Cuda>({4}, 1).data());
+  const float value = 1;
+  cudaEvent_t event = nullptr;
+  REQUIRE(cudaEventCreateWithFlags(&event, cudaEventDisableTiming) == cudaSuccess);
+  const std::vector<std::function<cudaError_t(cudaStream_t)>> refused = {
+      [](cudaStream_t stream) { return cudaStreamSynchronize(stream); },
+      [](cudaStream_t) { return cudaDeviceSynchronize(); },
+      [&](cudaStream_t stream) { return cudaEventRecord(event, stream); },
+      [&](cudaStream_t stream) { return cudaFreeAsync(on_device, stream); },
+      [&](cudaStream_t stream) { return cudaMemcpyAsync(on_device, &value, 4, cudaMemcpyHostToDevice, stream); }};
+  for (const auto& call : refused) {
+    const Captured captured;
+    const cudaLaunchConfig_t config{1, 32, 0, captured.stream};
+    CHECK(cudaLaunchKernelEx(&config, do_nothing) == cudaSuccess);
+    CHECK(call(captured.stream) == cudaErrorStreamCaptureUnsupported);
+    CHECK(cudaLaunchKernelEx(&config, do_nothing) == cudaErrorStreamCaptureInvalidated);
+    CHECK(captured.end() == cudaErrorStreamCaptureInvalidated);
+    CHECK(cudaLaunchKernelEx(&config, do_nothing) == cudaSuccess);
+    CHECK(cudaStreamSynchronize(captured.stream) == cudaSuccess);
+  }
+  CHECK(cudaEventDestroy(event) == cudaSuccess);
+  cudaGetLastError();
 }

@@ -26,6 +26,12 @@ void set_seed(std::uint64_t seed);
 /// How many devices there are, at first one, each with memory of its own: kernels and copies of one may not touch that of
 /// another.
 void set_device_count(int count);
+/// From now on blocks of all devices have the shared memory of this compute capability, 80, 86, 89 or 90; at first that
+/// of 80.
+void set_compute_capability(int capability);
+/// From now on calls of the runtime do nothing and answer this status, as after the failure of a kernel on a GPU, until
+/// it is cudaSuccess. Kernels that fail here do not come to that: what is thrown says more.
+void lose_device(cudaError_t status);
 /// Whether devices say that they have memory pools, as they do at first.
 void set_memory_pools(bool present);
 /// From now on the calling thread's device has this much memory besides what is in use, at first 1 GiB in all.

@@ -144,6 +144,23 @@ TEST_CASE("cuda graph: what only the program could do again is refused", "[cuda]
   CHECK_THROWS_AS(graph<Cuda>([&] { matmul(x, random_tensor({3, 3}, 1)); }), Error);
 }
 
+TEST_CASE("cuda graph: a call of CUDA's own that cannot be recorded is refused, with the rest or at the end", "[cuda]") {
+  const auto x = random_tensor({8, 8}, 1);
+  const auto wait = [] { return cudaStreamSynchronize(queue<Cuda>::current().stream()); };
+  CHECK_THAT(refusal([&] {
+               x + x;
+               wait();
+               x + x;
+             }),
+             Contains("launching a kernel: cudaErrorStreamCaptureInvalidated"));
+  CHECK_THAT(refusal([&] {
+               x + x;
+               wait();
+             }),
+             Contains("recording a graph: cudaErrorStreamCaptureInvalidated"));
+  CHECK_THAT(refusal([&] { cuda::check(wait(), "waiting"); }), Contains("waiting: cudaErrorStreamCaptureUnsupported"));
+}
+
 TEST_CASE("cuda graph: other threads compute while one records", "[cuda]") {
   const auto x = full<float, Cuda>({100}, 1);
   std::vector<float> there;

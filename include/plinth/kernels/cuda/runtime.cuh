@@ -16,12 +16,15 @@
 
 namespace plinth::cuda {
 
-/// Throws DeviceError, naming what was attempted and the runtime's reason, unless the status is success.
+/// Throws DeviceError, naming what was attempted and the runtime's reason, unless the status is success: GraphError where
+/// that is that a graph cannot hold what was queued, or was to hold such a thing before.
 inline void check(cudaError_t status, const char* attempt) {
   if (status == cudaSuccess) return;
   cudaGetLastError();  // so that the next call does not report it again
-  throw DeviceError(
-      detail::join("cuda: ", attempt, ": ", cudaGetErrorName(status), " (", cudaGetErrorString(status), ")"));
+  const auto what =
+      detail::join("cuda: ", attempt, ": ", cudaGetErrorName(status), " (", cudaGetErrorString(status), ")");
+  if (status == cudaErrorStreamCaptureUnsupported || status == cudaErrorStreamCaptureInvalidated) throw GraphError(what);
+  throw DeviceError(what);
 }
 
 /// The stream that takes down what the calling thread queues, while it records a graph (graph.cuh); else null.
