@@ -2,6 +2,7 @@
 // Which devices there are, what they say of themselves, and the runtime's errors.
 #include <emulator.hpp>
 #include <stdexcept>
+#include <string>
 #include <utility>
 
 #include "runtime.hpp"
@@ -29,9 +30,11 @@ Runtime& runtime() {
   return instance;
 }
 
+ComputeCapability::ComputeCapability(int number) { runtime().most_shared_bytes = shared_bytes_of(number); }
+ComputeCapability::~ComputeCapability() { runtime().most_shared_bytes = shared_bytes_of(80); }
+
 void set_device_count(int count) { runtime().count = count; }
 void set_memory_pools(bool present) { runtime().has_pools = present; }
-void set_compute_capability(int capability) { runtime().most_shared_bytes = shared_bytes_of(capability); }
 void lose_device(cudaError_t status) { runtime().lost = status; }
 
 }  // namespace emulator

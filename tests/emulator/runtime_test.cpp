@@ -217,13 +217,9 @@ TEST_CASE("cuda: after the failure of a kernel each call is a DeviceError that s
 }
 
 TEST_CASE("emulator: a block has the shared memory that was asked for, up to the device's limit") {
-  struct Capability {
-    explicit Capability(int number) { emulator::set_compute_capability(number); }
-    ~Capability() { emulator::set_compute_capability(80); }
-  };
   constexpr std::size_t unasked = 48 * 1024;
   for (const auto& [number, limit] : {std::pair{80, 163 * 1024}, {86, 99 * 1024}, {89, 99 * 1024}, {90, 227 * 1024}}) {
-    const Capability device(number);
+    const emulator::ComputeCapability capability(number);
     const auto most = static_cast<std::size_t>(limit);
     CHECK(launched(most, true) == cudaSuccess);
     CHECK(launched(most, false) == cudaSuccess);
@@ -235,7 +231,7 @@ TEST_CASE("emulator: a block has the shared memory that was asked for, up to the
   CHECK(launched(unasked + 1, true) == cudaSuccess);
   cuda::use_device(1);
   CHECK(launched(unasked + 1, false) == cudaErrorInvalidValue);  // asked for on the other device
-  CHECK_THROWS_AS(emulator::set_compute_capability(70), std::invalid_argument);
+  CHECK_THROWS_AS(emulator::ComputeCapability(70), std::invalid_argument);
 }
 
 TEST_CASE("emulator: what is refused while a stream is captured invalidates the capture") {

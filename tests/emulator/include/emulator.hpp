@@ -26,9 +26,14 @@ void set_seed(std::uint64_t seed);
 /// How many devices there are, at first one, each with memory of its own: kernels and copies of one may not touch that of
 /// another.
 void set_device_count(int count);
-/// From now on blocks of all devices have the shared memory of this compute capability, 80, 86, 89 or 90; at first that
-/// of 80.
-void set_compute_capability(int capability);
+/// While it lives, devices have the shared memory of this compute capability, 80, 86, 89 or 90; else that of 80.
+class ComputeCapability {
+ public:
+  explicit ComputeCapability(int number);
+  ~ComputeCapability();
+  ComputeCapability(const ComputeCapability&) = delete;
+  ComputeCapability& operator=(const ComputeCapability&) = delete;
+};
 /// From now on calls of the runtime do nothing and answer this status, as after the failure of a kernel on a GPU, until
 /// it is cudaSuccess. Kernels that fail here do not come to that: what is thrown says more.
 void lose_device(cudaError_t status);

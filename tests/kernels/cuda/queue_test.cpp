@@ -121,7 +121,8 @@ TEST_CASE("cuda launch: what cannot be launched is said", "[cuda]") {
   CHECK(message_of_launch(1, 64, 256).empty());
   CHECK(message_of_launch(1, 64, 100 * 1024).empty());  // more shared memory than CUDA grants unasked
   using Catch::Matchers::Contains;
-  CHECK_THAT(message_of_launch(1, 64, 1 << 20), Contains("asking for shared memory: cudaErrorInvalidValue"));
+  CHECK_THAT(message_of_launch(1, 64, 1 << 20),
+             Contains("asking for 1048576 bytes of shared memory for each block: cudaErrorInvalidValue"));
   CHECK_THAT(message_of_launch(1, 2048, 256), Contains("launching a kernel: cudaErrorInvalid"));
   CHECK_THAT(message_of_launch(std::int64_t{1} << 40, 64, 256), Contains("blocks in one launch"));
 }

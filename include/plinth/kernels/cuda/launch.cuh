@@ -19,6 +19,12 @@ namespace plinth::cuda {
 /// The number of blocks that `count` things need when each block takes `each`.
 PLINTH_HD constexpr std::int64_t blocks_for(std::int64_t count, std::int64_t each) { return (count + each - 1) / each; }
 
+/// Throws DeviceError, naming the shared memory that was asked for, unless the status is success.
+inline void check_shared_bytes(cudaError_t status, std::size_t bytes) {
+  if (status != cudaSuccess)
+    check(status, detail::join("asking for ", bytes, " bytes of shared memory for each block").c_str());
+}
+
 /// Queues kernel(arguments...) on `grid` blocks of `block` threads, a multiple of the warp size, with `shared_bytes` of
 /// shared memory each. An empty grid does nothing. Throws ArgumentError for more than 2^31 - 1 blocks, DeviceError.
 template <class... Parameters>
@@ -30,8 +36,9 @@ void launch(queue<Cuda>& queue, std::int64_t grid, int block, std::size_t shared
                                  " blocks in one launch");
   constexpr std::size_t granted = 48 * 1024;  // without asking
   if (shared_bytes > granted)
-    check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shared_bytes)),
-          "asking for shared memory");
+    check_shared_bytes(
+        cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shared_bytes)),
+        shared_bytes);
   cudaLaunchConfig_t config = {};
   config.gridDim = dim3(static_cast<unsigned>(grid));
   config.blockDim = dim3(static_cast<unsigned>(block));
