@@ -63,6 +63,8 @@ void Block::run(std::size_t threads, const std::function<void()>& thread, void* 
   end_point_ = end_point;
   while (threads_.size() < threads) threads_.push_back(std::make_unique<Thread>());
   active_ = threads;
+  // ThreadSanitizer takes what one fiber does as ordered: the same thread of the next block is another one.
+  std::rotate(threads_.begin(), threads_.begin() + 1, threads_.begin() + static_cast<std::ptrdiff_t>(active_));
   for (std::size_t i = 0; i < active_; ++i) {
     threads_[i]->index = position(i, block_size);
     threads_[i]->state = State::ready;

@@ -1,15 +1,12 @@
 // SPDX-License-Identifier: MIT
-// cuBLASLt of the emulated device: what the library checks, and the product by its definition.
-#include <cublasLt.h>
-
+// cuBLASLt of the emulated device: what the library checks.
 #include <algorithm>
 #include <bit>
-#include <cmath>
 #include <cstring>
 #include <emulator.hpp>
 #include <mutex>
 
-#include <plinth/tensor/element.hpp>
+#include "cublaslt_product.hpp"
 
 struct cublasLtContext {
   int device;
@@ -21,19 +18,9 @@ namespace {
 LibraryUse use;
 std::mutex use_mutex;
 
-using Layout = cublasLtMatrixLayoutOpaque_t;
-using Product = cublasLtMatmulDescOpaque_t;
-
 constexpr std::size_t workspace_wanted = 4096;
 
 std::size_t size_of(cudaDataType_t type) { return type == CUDA_R_64F ? 8 : type == CUDA_R_32F ? 4 : 2; }
-bool has_bias(std::uint32_t epilogue) { return epilogue & CUBLASLT_EPILOGUE_BIAS; }
-bool has_gelu(std::uint32_t epilogue) { return epilogue & CUBLASLT_EPILOGUE_GELU; }
-bool has_gelu_gradient(std::uint32_t epilogue) { return epilogue == CUBLASLT_EPILOGUE_DGELU; }
-bool has_bias_gradient(std::uint32_t epilogue) { return epilogue == CUBLASLT_EPILOGUE_BGRADB; }
-bool has_vector(std::uint32_t epilogue) { return has_bias(epilogue) || has_bias_gradient(epilogue); }
-bool has_auxiliary(std::uint32_t epilogue) { return epilogue & 128; }
-
 bool same_problem(Product x, const Product& y) {
   x.bias = y.bias;
   x.auxiliary = y.auxiliary;
@@ -57,68 +44,6 @@ bool consistent(const Product& p, const Layout& a, const Layout& b, const Layout
          (p.auxiliary && p.auxiliary_leading % 8 == 0 && p.auxiliary_leading >= static_cast<std::int64_t>(d.rows) &&
           p.auxiliary_batch_stride % 8 == 0);
 }
-
-/// GELU in its tanh form.
-template <class A>
-A gelu(A x) {
-  return x / 2 * (1 + std::tanh(std::sqrt(2 / std::acos(A(-1))) * (x + A(0.044715) * x * x * x)));
-}
-
-/// Its derivative.
-template <class A>
-A gelu_slope(A x) {
-  const A root = std::sqrt(2 / std::acos(A(-1))), t = std::tanh(root * (x + A(0.044715) * x * x * x));
-  return (1 + t) / 2 + x / 2 * (1 - t * t) * root * (1 + 3 * A(0.044715) * x * x);
-}
-
-template <class T>
-struct Call {
-  using A = plinth::accumulator_t<T>;
-  Product p;
-  Layout a_layout, b_layout, c_layout, d_layout;
-  A alpha, beta;
-  const T *a, *b, *c;
-  T* d;
-
-  void operator()() const {
-    const auto depth = static_cast<std::int64_t>(p.transpose_a ? a_layout.rows : a_layout.columns);
-    for (std::int64_t n = 0; n < d_layout.batch_count; ++n)
-      for (std::int64_t j = 0; j < static_cast<std::int64_t>(d_layout.columns); ++j)
-        for (std::int64_t i = 0; i < static_cast<std::int64_t>(d_layout.rows); ++i) {
-          A sum = 0;
-          for (std::int64_t k = 0; k < depth; ++k)
-            sum += element(a, a_layout, p.transpose_a, n, i, k) * element(b, b_layout, p.transpose_b, n, k, j);
-          sum *= alpha;
-          if (beta != A(0)) sum += beta * element(c, c_layout, 0, n, i, j);
-          finish(sum, n, i, j);
-        }
-    if (has_bias_gradient(p.epilogue)) sum_columns_of_b(depth);
-  }
-
- private:
-  static A element(const T* x, const Layout& layout, std::int32_t transpose, std::int64_t n, std::int64_t i,
-                   std::int64_t j) {
-    return static_cast<A>(x[n * layout.batch_stride + (transpose ? j + i * layout.leading : i + j * layout.leading)]);
-  }
-  void finish(A z, std::int64_t n, std::int64_t i, std::int64_t j) const {
-    if (has_bias(p.epilogue)) z += static_cast<A>(static_cast<const T*>(p.bias)[i]);
-    if (has_auxiliary(p.epilogue)) {
-      T& auxiliary = static_cast<T*>(p.auxiliary)[n * p.auxiliary_batch_stride + i + j * p.auxiliary_leading];
-      if (has_gelu_gradient(p.epilogue))
-        z *= gelu_slope(static_cast<A>(auxiliary));
-      else
-        auxiliary = static_cast<T>(z);
-    }
-    d[n * d_layout.batch_stride + i + j * d_layout.leading] = static_cast<T>(has_gelu(p.epilogue) ? gelu(z) : z);
-  }
-  void sum_columns_of_b(std::int64_t depth) const {
-    for (std::int64_t j = 0; j < static_cast<std::int64_t>(d_layout.columns); ++j) {
-      A sum = 0;
-      for (std::int64_t k = 0; k < depth; ++k) sum += element(b, b_layout, p.transpose_b, 0, k, j);
-      static_cast<T*>(const_cast<void*>(p.bias))[j] = static_cast<T>(sum);
-    }
-  }
-};
 
 template <class Field, class Value>
 cublasStatus_t assign(Field& field, const Value* value, std::size_t bytes) {
@@ -265,23 +190,15 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t prod
     return CUBLAS_STATUS_INVALID_VALUE;
   if (workspace_bytes < algorithm->workspace_bytes || (workspace_bytes && !workspace)) return CUBLAS_STATUS_INVALID_VALUE;
 
-  const auto queue = [&]<class T>(T) {
-    using A = plinth::accumulator_t<T>;
-    const auto typed = [](const void* x) { return static_cast<const T*>(x); };
-    const A factors[] = {*static_cast<const A*>(alpha), *static_cast<const A*>(beta)};
-    const Call<T> call{*product, *a_layout, *b_layout, *c_layout, *d_layout,  factors[0],
-                       factors[1], typed(a), typed(b),  typed(c),  static_cast<T*>(d)};
-    enqueue(stream, [=] {
-      if (workspace) std::memset(workspace, 0xff, workspace_bytes);  // nobody else may keep anything there
-      call();
-    });
-  };
-  switch (d_layout->type) {
-    case CUDA_R_32F: queue(float()); break;
-    case CUDA_R_64F: queue(double()); break;
-    case CUDA_R_16F: queue(plinth::half()); break;
-    case CUDA_R_16BF: queue(plinth::bfloat16()); break;
-  }
+  for (const void* const pointer : {operands[0], operands[1], operands[2], operands[3], product->bias,
+                                    static_cast<const void*>(product->auxiliary), static_cast<const void*>(workspace)})
+    if (is_host_pointer(pointer)) throw OutsideMemory("a product takes a pointer to the host's memory");
+
+  const auto multiply = product_of(*product, *a_layout, *b_layout, *c_layout, *d_layout, {alpha, beta, a, b, c, d});
+  enqueue(stream, [=] {
+    if (workspace) std::memset(workspace, 0xff, workspace_bytes);  // nobody else may keep anything there
+    multiply();
+  });
   const std::lock_guard lock(use_mutex);
   ++use.products;
   use.last_epilogue = static_cast<int>(product->epilogue);

@@ -242,3 +242,13 @@ TEST_CASE("emulator: cuBLASLt wants the problem and the alignment that it was as
   CHECK(call.multiply(result.algo) == CUBLAS_STATUS_INVALID_VALUE);
   queue<Cuda>::current().synchronize();
 }
+
+TEST_CASE("emulator, planted fault: cuBLASLt is given a pointer to the host's memory", "[cuda]") {
+  Call call;
+  alignas(16) const float bias[8] = {};
+  call.set(CUBLASLT_MATMUL_DESC_EPILOGUE, std::uint32_t{CUBLASLT_EPILOGUE_BIAS});
+  call.set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, static_cast<const void*>(bias));
+  cublasLtMatmulHeuristicResult_t result;
+  REQUIRE(call.search(result) == CUBLAS_STATUS_SUCCESS);
+  CHECK_THROWS_AS(call.multiply(result.algo), emulator::OutsideMemory);
+}

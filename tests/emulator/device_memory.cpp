@@ -152,6 +152,8 @@ void give_block(void* begin) {
   munmap(guard, bytes);
 }
 
+bool is_around_block(const void* address) { return blocks().around(static_cast<const char*>(address)) != nullptr; }
+
 Playing::Playing(int ordinal) {
   handle_faults();
   playing = ordinal;

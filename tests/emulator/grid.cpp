@@ -21,10 +21,10 @@ namespace {
 
 void (*running_kernel)() = nullptr;
 
-/// Its name where the program exports it (the linker's --export-dynamic).
-std::string kernel_name() {
+/// Where the program exports it (the linker's --export-dynamic).
+std::string name_of(void (*kernel)()) {
   Dl_info found = {};
-  auto* const address = reinterpret_cast<void*>(running_kernel);
+  auto* const address = reinterpret_cast<void*>(kernel);
   if (dladdr(address, &found) == 0 || found.dli_saddr != address) return "kernel without a name";
   const std::unique_ptr<char, void (*)(void*)> readable(abi::__cxa_demangle(found.dli_sname, nullptr, nullptr, nullptr),
                                                         std::free);
@@ -74,7 +74,7 @@ void add_place(const char*) {
 
 }  // namespace
 
-std::string block_place() { return kernel_name() + ", block " + coordinates(block_index); }
+std::string block_place() { return name_of(running_kernel) + ", block " + coordinates(block_index); }
 std::string place() { return block_place() + ", thread " + coordinates(thread_index); }
 
 bool fail_thread(const std::string& what) {
@@ -91,6 +91,10 @@ void block_barrier(std::source_location place) { block().wait_at_barrier(place);
 
 void warp_collective(Exchange exchange, void* argument, std::source_location place) {
   block().wait_at_collective(exchange, argument, place);
+}
+
+void refuse_argument(void (*kernel)(), int number, const char* relation) {
+  throw OutsideMemory(name_of(kernel) + ": argument " + std::to_string(number) + " " + relation + " the host's memory");
 }
 
 void refuse_alignment(std::size_t bytes, const char* access) {

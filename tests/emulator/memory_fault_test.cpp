@@ -5,8 +5,12 @@
 
 #include <array>
 #include <csignal>
+#include <cstdint>
+#include <cstring>
 #include <emulator.hpp>
+#include <limits>
 #include <string>
+#include <vector>
 
 #include "catch.hpp"
 #include "kernels/cuda/device_array.hpp"
@@ -22,6 +26,15 @@ __global__ void touch(float* x, std::int64_t at) {
 }
 
 __global__ void do_nothing() {}
+
+/// A number, what may be anything, and a pointer.
+struct Holder {
+  struct Nothing {};
+  std::int64_t number;
+  Nothing nothing;
+  const float* pointer;
+};
+__global__ void read_held(Holder held, float* y) { *y = *held.pointer; }
 
 __global__ void write_shared(std::int64_t at) {
   if (threadIdx.x == 3) cuda::shared_memory<float>()[at] = 1;
@@ -136,4 +149,48 @@ TEST_CASE("emulator, planted fault: the device goes on afterwards, and a misalig
                                            Contains("a pair at an address that is no multiple of 8"));
   cuda::launch(gpu, 2, 32, 0, planted::touch, x.data(), 63);
   CHECK(x.values()[63] == 2);
+}
+
+TEST_CASE("emulator, planted fault: a kernel is given a pointer to the host's memory") {
+  const DeviceArray<float> x(std::vector<float>(4, 1.0f)), y(x.values());
+  auto& gpu = queue<Cuda>::current();
+  const auto read = [&](const planted::Holder& held, float* to) {
+    cuda::launch(gpu, 1, 1, 0, planted::read_held, held, to);
+    gpu.synchronize();
+  };
+  const std::vector<float> on_heap(4);
+  float on_stack = 0;
+  static const float in_data = 0;
+  for (const float* const host : {on_heap.data(), static_cast<const float*>(&on_stack), &in_data})
+    if (emulator::sees_members)
+      CHECK_THROWS_WITH(read({3, {}, host}, y.data()), Contains("kernel planted::read_held(planted::Holder, float*)") &&
+                                                           Contains("argument 1 holds a pointer to the host's memory"));
+  CHECK_THROWS_WITH(read({3, {}, x.data()}, &on_stack), Contains("argument 2 points to the host's memory"));
+
+  planted::Holder held;
+  std::memset(&held, 0x7f, sizeof held);
+  const auto garbage = reinterpret_cast<std::uintptr_t>(&on_stack);  // where nothing is
+  std::memcpy(reinterpret_cast<char*>(&held) + sizeof held.number, &garbage, sizeof garbage);
+  held.number = std::numeric_limits<std::int64_t>::max() / 0x10000;
+  held.pointer = x.data();
+  CHECK_NOTHROW(read(held, y.data()));
+  void* page_locked = nullptr;
+  REQUIRE(cudaMallocHost(&page_locked, sizeof(float)) == cudaSuccess);
+  held.pointer = static_cast<float*>(page_locked);  // which devices reach
+  CHECK_NOTHROW(read(held, y.data()));
+  CHECK(cudaFreeHost(page_locked) == cudaSuccess);
+}
+
+TEST_CASE("emulator, planted fault: a kernel writes behind what was asked of the library's pool") {
+  const auto filled = [](std::size_t count) {
+    return last_words([=] {
+      constexpr std::size_t asked = 70 * sizeof(float);  // the pool would round that
+      auto* const y = static_cast<float*>(memory<Cuda>::allocate(asked));
+      kernels<Cuda>::fill<float>(queue<Cuda>::current(), static_cast<std::int64_t>(count), 1, y);
+      queue<Cuda>::current().synchronize();
+    });
+  };
+  CHECK(filled(70) == "");
+  CHECK_THAT(filled(71), Contains("map_elements") && Contains("block (0, 0, 0)") &&
+                             (Contains("wrote 0 bytes behind the end of a block of 280 bytes") || Contains("ERROR")));
 }

@@ -1,8 +1,14 @@
 // SPDX-License-Identifier: MIT
 // The runtime's calls for memory of devices and of the host, and copies between them.
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cstdint>
 #include <cstdlib>
 #include <cstring>
 #include <emulator.hpp>
+#include <mutex>
+#include <utility>
 #include <vector>
 
 #include "device_memory.hpp"
@@ -18,6 +24,18 @@ namespace emulator {
 
 void set_free_memory(std::size_t bytes) { runtime().left_of(current_ordinal) = bytes; }
 std::size_t blocks_of_memory() { return runtime().memory.size(); }
+
+bool is_host_pointer(const void* word) {
+  // Where 64-bit systems put programs and their memory; below, sanitizers map what numbers may look like.
+  constexpr std::uintptr_t lowest = std::uintptr_t{1} << 46, end = std::uintptr_t{1} << 47;
+  const auto address = reinterpret_cast<std::uintptr_t>(word);
+  if (address < lowest || address >= end) return false;
+  const std::lock_guard lock(runtime().mutex);
+  if (is_around_block(word) || runtime().page_locked.holding(word, 0)) return false;
+  static const auto page = static_cast<std::uintptr_t>(sysconf(_SC_PAGESIZE));
+  unsigned char resident = 0;
+  return mincore(reinterpret_cast<void*>(address / page * page), page, &resident) == 0;
+}
 
 }  // namespace emulator
 
@@ -127,8 +145,8 @@ cudaError_t cudaPointerGetAttributes(cudaPointerAttributes* attributes, const vo
 cudaError_t cudaMemcpyAsync(void* destination, const void* source, std::size_t bytes, cudaMemcpyKind kind,
                             cudaStream_t stream) {
   return answer(stream, [=] {
-    const DeviceBlock *const to = runtime().memory.holding(destination, bytes),
-                      *const from = runtime().memory.holding(source, bytes);
+    const DeviceBlock* const to = runtime().memory.holding(destination, bytes);
+    const DeviceBlock* const from = runtime().memory.holding(source, bytes);
     if ((to != nullptr) != (kind != cudaMemcpyDeviceToHost) || (from != nullptr) != (kind != cudaMemcpyHostToDevice))
       return cudaErrorInvalidValue;
     if ((to ? to : from)->ordinal != stream->ordinal) return cudaErrorInvalidValue;

@@ -23,8 +23,8 @@ struct Deadlock : std::runtime_error {
 /// PLINTH_EMULATOR_SEED, or 1.
 void set_seed(std::uint64_t seed);
 
-/// How many devices there are, at first one, each with memory of its own: kernels and copies of one may not touch that of
-/// another.
+/// How many devices there are, at first one, each with memory of its own: kernels and copies of one may not touch that
+/// of another.
 void set_device_count(int count);
 /// While it lives, devices have the shared memory of this compute capability, 80, 86, 89 or 90; else that of 80.
 class ComputeCapability {
@@ -76,8 +76,8 @@ struct Misaligned : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-/// A kernel touches what is no block of the device's memory, or writes behind the end of its shared memory. Thrown where
-/// the host waits for it.
+/// A kernel touches what is no block of the device's memory, or writes behind the end of its shared memory. Thrown
+/// where the host waits for it; where a kernel is given a pointer to the host's memory, at its launch.
 struct OutsideMemory : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
@@ -86,10 +86,16 @@ struct OutsideMemory : std::runtime_error {
 std::string block_place();
 std::string place();
 
-/// The running thread, if there is one, fails: when it is left for ever, OutsideMemory is thrown, naming it, and what it
-/// did.
+/// The running thread, if there is one, fails: when it is left for ever, OutsideMemory is thrown, naming it, and what
+/// it did.
 bool fail_thread(const std::string& did);
 void leave_thread();
+
+/// Whether that is an address of memory that no device reaches: mapped, and neither in or around a device's block nor
+/// page-locked. It may be no address at all, but a number.
+bool is_host_pointer(const void* word);
+/// Throws OutsideMemory: an argument of the kernel points there.
+[[noreturn]] void refuse_argument(void (*kernel)(), int number, const char* relation);
 
 /// Throws Misaligned, naming kernel, block and thread: the running thread's access asks for a multiple of `bytes`.
 [[noreturn]] void refuse_alignment(std::size_t bytes, const char* access);
@@ -99,8 +105,8 @@ inline void require_aligned(const void* pointer, std::size_t bytes, const char* 
   if (reinterpret_cast<std::uintptr_t>(pointer) % bytes != 0) refuse_alignment(bytes, access);
 }
 
-/// The running thread begins to copy `bytes` bytes, or to write zeros where `from` is null. Until it waits for them there
-/// are NaNs.
+/// The running thread begins to copy `bytes` bytes, or to write zeros where `from` is null. Until it waits for them
+/// there are NaNs.
 void copy_later(void* to, const void* from, std::size_t bytes);
 /// Ends the running thread's newest group of copies.
 void commit_copies();
