@@ -21,6 +21,12 @@ std::size_t shared_bytes_of(int capability) {
   throw std::invalid_argument("emulator: no device of compute capability " + std::to_string(capability));
 }
 
+/// By others, of which nobody has asked anything yet.
+void exchange_devices(int capability) {
+  runtime().most_shared_bytes = shared_bytes_of(capability);
+  runtime().shared_bytes_allowed.clear();
+}
+
 }  // namespace
 
 Runtime::Runtime() : most_shared_bytes(shared_bytes_of(80)) {}
@@ -30,8 +36,8 @@ Runtime& runtime() {
   return instance;
 }
 
-ComputeCapability::ComputeCapability(int number) { runtime().most_shared_bytes = shared_bytes_of(number); }
-ComputeCapability::~ComputeCapability() { runtime().most_shared_bytes = shared_bytes_of(80); }
+ComputeCapability::ComputeCapability(int number) { exchange_devices(number); }
+ComputeCapability::~ComputeCapability() { exchange_devices(80); }
 
 void set_device_count(int count) { runtime().count = count; }
 void set_memory_pools(bool present) { runtime().has_pools = present; }

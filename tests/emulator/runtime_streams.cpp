@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 // Streams, their events, and the launch of kernels there.
-#include <algorithm>
 #include <emulator.hpp>
 #include <memory>
 #include <utility>
@@ -22,9 +21,8 @@ namespace {
 /// Which a block of the kernel may have.
 std::size_t shared_bytes_of(void (*kernel)()) {
   constexpr std::size_t granted = 48 * 1024;  // without asking
-  const auto& allowed = runtime().shared_bytes_allowed;
-  const auto found = allowed.find({current_ordinal, kernel});
-  return std::min(runtime().most_shared_bytes, found == allowed.end() ? granted : found->second);
+  const auto asked = runtime().shared_bytes_allowed.find({current_ordinal, kernel});
+  return asked == runtime().shared_bytes_allowed.end() ? granted : asked->second;
 }
 
 }  // namespace
