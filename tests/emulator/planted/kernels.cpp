@@ -80,6 +80,19 @@ void filled(std::size_t n) {
   require_close(on_host(y, n), std::vector<double>(n, 3), 1e-6);
 }
 
+struct WriteIndex {
+  float* y;
+  void operator()(std::int64_t i) const { y[i] = float(i); }
+};
+
+void counted(std::size_t n) {
+  float* const on_y = on_device(std::vector<float>(n));
+  cuda::for_each_index(gpu(), std::int64_t(n), WriteIndex{on_y});
+  std::vector<double> wanted;
+  for (std::size_t i = 0; i < n; ++i) wanted.push_back(double(i));
+  require_close(on_host(on_y, n), wanted, 1e-6);
+}
+
 /// Sums over the middle axis of (1, n, inner).
 void sums(std::size_t n, std::size_t inner) {
   const auto x = numbers<float>(n * inner, 2);
@@ -150,6 +163,7 @@ void check(const std::string& name) {
   if (name == "tail in the pool") return filled(3);
   if (name == "alignment") return twice(63, 1);
   if (name == "host pointer") return added(5);
+  if (name == "race of blocks") return counted(600);
   if (name == "columns") return sums(60, 40);
   if (name == "rows") return sums(100, 1);
   if (name == "gather") return gathered();
