@@ -93,8 +93,14 @@ void warp_collective(Exchange exchange, void* argument, std::source_location pla
   block().wait_at_collective(exchange, argument, place);
 }
 
-void refuse_argument(void (*kernel)(), int number, const char* relation) {
-  throw OutsideMemory(name_of(kernel) + ": argument " + std::to_string(number) + " " + relation + " the host's memory");
+void require_no_host_pointer(void (*kernel)(), int number, const void* argument, std::size_t bytes) {
+  for (std::size_t at = 0; at + sizeof(void*) <= bytes; at += sizeof(void*)) {
+    const void* word = nullptr;
+    std::memcpy(&word, static_cast<const char*>(argument) + at, sizeof word);
+    if (is_host_pointer(word))
+      throw OutsideMemory(name_of(kernel) + ": argument " + std::to_string(number) +
+                          " holds a pointer to the host's memory");
+  }
 }
 
 void refuse_alignment(std::size_t bytes, const char* access) {

@@ -165,7 +165,7 @@ TEST_CASE("emulator, planted fault: a kernel is given a pointer to the host's me
     if (emulator::sees_members)
       CHECK_THROWS_WITH(read({3, {}, host}, y.data()), Contains("kernel planted::read_held(planted::Holder, float*)") &&
                                                            Contains("argument 1 holds a pointer to the host's memory"));
-  CHECK_THROWS_WITH(read({3, {}, x.data()}, &on_stack), Contains("argument 2 points to the host's memory"));
+  CHECK_THROWS_WITH(read({3, {}, x.data()}, &on_stack), Contains("argument 2 holds a pointer to the host's memory"));
 
   planted::Holder held;
   std::memset(&held, 0x7f, sizeof held);

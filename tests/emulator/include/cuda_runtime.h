@@ -4,7 +4,6 @@
 
 #include <cuda_runtime_api.h>
 
-#include <cstring>
 #include <emulator.hpp>
 #include <functional>
 #include <tuple>
@@ -28,18 +27,14 @@ namespace emulator {
 /// Whether pointers in the members of arguments are seen too.
 inline constexpr bool sees_members = __has_builtin(__builtin_clear_padding);
 
-/// Throws OutsideMemory if an argument is a pointer to the host's memory, or holds one.
 template <class T>
-void require_no_host_pointer(void (*kernel)(), int number, const T& argument) {
+void check_argument(void (*kernel)(), int number, const T& argument) {
   if constexpr (std::is_pointer_v<T>) {
-    if (is_host_pointer(argument)) refuse_argument(kernel, number, "points to");
+    require_no_host_pointer(kernel, number, &argument, sizeof argument);
   } else if constexpr (sees_members && std::is_class_v<T> && alignof(T) >= alignof(void*)) {
     T copy = argument;
     __builtin_clear_padding(&copy);  // where there may be anything
-    const void* words[sizeof copy / sizeof(void*)];
-    std::memcpy(words, &copy, sizeof words);
-    for (const void* const word : words)
-      if (is_host_pointer(word)) refuse_argument(kernel, number, "holds a pointer to");
+    require_no_host_pointer(kernel, number, &copy, sizeof copy);
   }
 }
 
@@ -52,7 +47,7 @@ cudaError_t cudaLaunchKernelEx(const cudaLaunchConfig_t* config, void (*kernel)(
   std::apply(
       [address](const auto&... value) {
         [[maybe_unused]] int number = 0;
-        (emulator::require_no_host_pointer(address, ++number, value), ...);
+        (emulator::check_argument(address, ++number, value), ...);
       },
       values);
   return emulator::enqueue(*config, address, [kernel, values] { std::apply(kernel, values); });

@@ -94,8 +94,8 @@ void leave_thread();
 /// Whether that is an address of memory that no device reaches: mapped, and neither in or around a device's block nor
 /// page-locked. It may be no address at all, but a number.
 bool is_host_pointer(const void* word);
-/// Throws OutsideMemory: an argument of the kernel points there.
-[[noreturn]] void refuse_argument(void (*kernel)(), int number, const char* relation);
+/// Throws OutsideMemory if one of the words of a kernel's argument is such an address.
+void require_no_host_pointer(void (*kernel)(), int number, const void* argument, std::size_t bytes);
 
 /// Throws Misaligned, naming kernel, block and thread: the running thread's access asks for a multiple of `bytes`.
 [[noreturn]] void refuse_alignment(std::size_t bytes, const char* access);
