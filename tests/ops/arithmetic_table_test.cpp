@@ -42,6 +42,12 @@ OpSpec binary_spec(const char* name, const char* op, const F& f, Formula formula
     return Array(shape, [&](const Shape& index) { return formula(in[0].at(index), in[1].at(index)); });
   };
   for (auto& [what, inputs] : operands(low)) spec.samples.push_back({what, inputs, run, reference});
+  spec.random = [=](Random& random) {
+    const Shape shape = any_shape(random, random.below(5)), part = any_part(random, shape);
+    const Input whole{shape, any_layout(random), low, 2};
+    const Input other{part, any_layout(random), low, 2};
+    return random.one_in(2) ? Sample{"", {whole, other}, run, {}} : Sample{"", {other, whole}, run, {}};
+  };
   const auto refuse = [&](const Shape& a, const Shape& b) {
     spec.refusals.push_back(
         refuses<ShapeError>([=] { f(Tensor<double>(a), Tensor<double>(b)); }, {name, to_string(a), to_string(b)}));

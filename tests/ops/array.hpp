@@ -9,7 +9,7 @@
 
 #include "ops/device.hpp"
 
-namespace op_table {
+namespace op_table::inline PLINTH_OP_TABLE {
 
 using plinth::Shape;
 
@@ -51,6 +51,7 @@ enum class Layout {
   heads,       // axes -3 and -2 exchanged: (B, H, T, D) over memory in the order (B, T, H, D)
   spaced,      // a gap after every element, and one more element at the end of every axis
   backward,    // from the last element to the first: negative strides
+  shifted,     // dense, behind one element more, so that addresses are aligned for single elements only
 };
 
 inline Shape strides_of(const Shape& shape, Layout layout) {
@@ -82,7 +83,7 @@ T rounded(double value) {
 template <class T>
 Tensor<T> placed(const Shape& shape, Layout layout, const std::vector<double>& values) {
   const Shape strides = strides_of(shape, layout);
-  std::int64_t low = 0, high = 0;
+  std::int64_t low = layout == Layout::shifted ? -1 : 0, high = 0;
   for (int i = 0; i < shape.rank(); ++i) (strides[i] < 0 ? low : high) += strides[i] * (shape[i] - 1);
   if (values.empty()) low = high = 0;
   std::vector<T> memory(static_cast<std::size_t>(high - low + 1), rounded<T>(std::numeric_limits<double>::quiet_NaN()));
@@ -96,4 +97,4 @@ Tensor<T> placed(const Shape& shape, Layout layout, const std::vector<double>& v
   return Tensor<T>::view_of(block->data() - low, shape, strides, block);
 }
 
-}  // namespace op_table
+}  // namespace op_table::inline PLINTH_OP_TABLE

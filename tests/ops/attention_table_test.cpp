@@ -2,6 +2,7 @@
 // The op table: attention through its public function, and its composed definition.
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <vector>
 
 #include <plinth/attention/attention.hpp>
@@ -80,6 +81,28 @@ std::vector<Input> inputs(const Sizes& s, Layout layout, double reach) {
           {{s.B, s.G, s.S, s.D}, layout}};
 }
 
+/// Of a random problem, whose heads' sizes include those of the tensor cores' kernels.
+Sizes any_sizes(Random& random) {
+  constexpr std::int64_t head_sizes[] = {1, 7, 8, 20, 32, 48, 64, 64, 80, 96, 128, 128, 160, 256};
+  Sizes s{.B = 1 + random.below(2), .H = 1 + random.below(3), .G = 1 + random.below(2), .T = 1, .S = 1, .D = 1};
+  s.H *= s.G;
+  s.D = head_sizes[random.below(std::size(head_sizes))];
+  const std::int64_t longest = std::max<std::int64_t>(8, 4 * random.most() / (s.B * s.H * s.D));
+  s.T = random.one_in(4) ? 1 + random.below(8) : random.length(std::min<std::int64_t>(longest, 300));
+  s.S = random.length(std::min<std::int64_t>(longest, 700));
+  return s;
+}
+
+/// Of each batch row, the first query's place and the keys that may be seen.
+std::vector<std::int32_t> any_rows(Random& random, const Sizes& s) {
+  std::vector<std::int32_t> rows;
+  for (std::int64_t b = 0; b < s.B; ++b) {
+    const std::int64_t end = 1 + random.below(s.S), begin = random.one_in(2) ? 0 : random.below(end);
+    for (const std::int64_t x : {end - 1 - random.below(s.T), begin, end}) rows.push_back(static_cast<std::int32_t>(x));
+  }
+  return rows;
+}
+
 enum class Form { fused, composed };
 
 /// The public function, or its definition in steps. A fourth input is a bias.
@@ -133,6 +156,10 @@ OpSpec attention_spec(const char* name, Form form, const Sight& sight) {
     add("T 17, S 130, D 16", {2, 3, 3, 17, 130, 16});
     add("T 3, S 257, D 20", {1, 2, 2, 3, 257, 20});
   }
+  spec.random = [=](Random& random) {
+    const Sizes s = any_sizes(random);
+    return Sample{"", inputs(s, any_layout(random), 2), op, {}};
+  };
   const auto refuse = [&](const Shape& q, const Shape& k, const Shape& v) {
     const auto call = [=] { op.value()({Tensor<double>(q), Tensor<double>(k), Tensor<double>(v)}); };
     spec.refusals.push_back(refuses<plinth::ShapeError>(call, {"attention", to_string(q), to_string(k), to_string(v)}));
@@ -165,6 +192,13 @@ OpSpec masked_spec(const char* name, Form form) {
   add("rows, window, places", {2, 2, 1, 3, 9, 2}, {true, 4, {6, 0, 9, 1, 0, 9}}, Layout::backward);
   if (form == Form::fused) add("window 20, T 150", {1, 2, 1, 150, 150, 8}, {true, 20}, Layout::heads);
   add("rows, T 20, S 140", {2, 4, 2, 20, 140, 16}, {true, 50, {125, 70, 130, -5, 0, 140}}, Layout::heads);
+  spec.random = [=](Random& random) {
+    const Sizes s = any_sizes(random);
+    Sight sight{.causal = random.one_in(2)};
+    if (sight.causal && random.one_in(2)) sight.window = 1 + random.below(s.S);
+    if (random.one_in(2)) sight.rows = any_rows(random, s);
+    return Sample{"", inputs(s, any_layout(random), 2), operation(form, sight, random.one_in(2) ? 0 : 0.1), {}};
+  };
   const auto call = [=](const AttentionMask<double, Device>& mask) {
     const auto x = plinth::full<double, Device>({2, 1, 3, 4}, 1);
     return form == Form::fused ? plinth::attention(x, x, x, mask) : plinth::composed_attention(x, x, x, mask);
@@ -206,6 +240,12 @@ OpSpec biased_spec() {
   add("full, causal", {2, 2, 1, 4, 4, 3}, {2, 2, 4, 4}, {true});
   add("with a window and rows", {2, 2, 1, 4, 6, 3}, {1, 2, 4, 6}, {true, 2, {2, 0, 6, 1, 0, 3}}, Layout::spaced);
   add("T 33, S 70, D 64", {2, 2, 1, 33, 70, 64}, {1, 2, 33, 70}, {true}, Layout::dense, 1);
+  spec.random = [=](Random& random) {
+    const Sizes s = any_sizes(random);
+    auto all = inputs(s, any_layout(random), 2);
+    all.push_back({any_part(random, {s.B, s.H, s.T, s.S}), any_layout(random)});
+    return Sample{"", all, operation(Form::fused, {.causal = random.one_in(2)}, 0.2), {}};
+  };
   spec.refusals.push_back(refuses<plinth::ShapeError>(
       [] {
         const Tensor<double> x({1, 1, 2, 4});

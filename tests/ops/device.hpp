@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
-// The device that this program's op table runs on: the one place where a program says so. A program of CUDA tests
-// defines PLINTH_TESTS_ON_CUDA; none runs on two devices, so that no op is compiled for a device twice.
+// The device that this file's op table runs on: the one place that says so. Files of CUDA tests define
+// PLINTH_TESTS_ON_CUDA. Their program also holds the CPU's table, compiled as in the CPU's tests, for them to compare with
+// (parity.hpp); so each device's table has a namespace of its own.
 #pragma once
 
 #include <string_view>
 #include <tuple>
+#include <type_traits>
 #include <vector>
 
 #include <plinth/tensor/element.hpp>
@@ -12,11 +14,13 @@
 
 #ifdef PLINTH_TESTS_ON_CUDA
 #include "kernels/cuda/device_array.hpp"
+#define PLINTH_OP_TABLE on_cuda
 #else
 #include <plinth/kernels/cpu.hpp>
+#define PLINTH_OP_TABLE on_cpu
 #endif
 
-namespace op_table {
+namespace op_table::inline PLINTH_OP_TABLE {
 
 using plinth::bfloat16;
 using plinth::half;
@@ -42,9 +46,10 @@ inline constexpr const char* device_label = "CPU";
 /// The element types that every op is checked for, the one of the gradients' reference first.
 using Types = std::tuple<double, float, half, bfloat16>;
 
-inline constexpr bool on_gpu = std::string_view(device_label) == "CUDA, on a GPU";
+/// Whether loops over it are short: the CPU itself, not a device that waits to be asked or is played.
+inline constexpr bool is_cpu = std::is_same_v<Device, plinth::Cpu>, is_gpu = std::string_view(device_label) == "CUDA, on a GPU";
 
 template <class T>
 using Tensor = plinth::Tensor<T, Device>;
 
-}  // namespace op_table
+}  // namespace op_table::inline PLINTH_OP_TABLE

@@ -43,6 +43,10 @@ OpSpec glu_spec(const std::string& name, const std::string& formula_struct, cons
   add("with gaps", {2, 3, 5}, {2, 3, 5}, Layout::spaced);
   add("backward", {19}, {19}, Layout::backward);
   add("large", {2, 8192 + 5}, {2, 8192 + 5});
+  spec.random = [=](Random& random) {
+    const Shape value = any_shape(random, random.below(4)), gate = any_part(random, value);
+    return Sample{"", {{gate, any_layout(random), -4, 4}, {value, any_layout(random)}}, op, reference};
+  };
   spec.refusals = {refuses<ShapeError>([=] { unit(Tensor<double>({2, 3}), Tensor<double>({2})); }, {"(2, 3)", "(2)"})};
   return spec;
 }
@@ -75,6 +79,11 @@ OpSpec halves_spec(const std::string& name, const std::string& formula_struct, c
   add("with gaps", {2, 3, 4}, Layout::spaced);
   add("backward", {38}, Layout::backward);
   add("large", {3, 16384 + 6});
+  spec.random = [=](Random& random) {
+    Shape x = any_shape(random, 1 + random.below(3));
+    x[-1] *= 2;
+    return Sample{"", {{x, any_layout(random), -4, 4}}, op, reference};
+  };
   spec.refusals = {refuses<ShapeError>(
                        [=] {
                          unit(Tensor<double>({2, 3}));
@@ -91,14 +100,15 @@ OpSpec learned_swish_spec() {
               .broadcasts = true,
               .looser = 4,
               .why = rounding};
+  const Operation op([](const auto& in) { return swish(in[0], in[1]); });
   const Reference reference = [](const Arrays& in) {
     return Array(in[0].shape, [&](const Shape& i) { return in[0].at(i) * sigmoid_of(in[1].at(i) * in[0].at(i)); });
   };
+  const auto sample = [=](const char* what, const Shape& x, const Shape& beta, Layout layout) {
+    return Sample{what, {{x, layout, -4, 4}, {beta, layout, 0.5, 2}}, op, reference};
+  };
   const auto add = [&](const char* what, const Shape& x, const Shape& beta, Layout layout = Layout::dense) {
-    spec.samples.push_back({what,
-                            {{x, layout, -4, 4}, {beta, layout, 0.5, 2}},
-                            [](const auto& in) { return swish(in[0], in[1]); },
-                            reference});
+    spec.samples.push_back(sample(what, x, beta, layout));
   };
   add("one element", {1}, {1});
   add("no axes", {}, {});
@@ -109,6 +119,10 @@ OpSpec learned_swish_spec() {
   add("with gaps", {2, 3, 5}, {5}, Layout::spaced);
   add("backward", {19}, {}, Layout::backward);
   add("large", {2, 8192 + 5}, {});
+  spec.random = [=](Random& random) {
+    const Shape x = any_shape(random, random.below(4)), beta = any_part(random, x);
+    return sample("", x, beta, any_layout(random));
+  };
   spec.refusals = {refuses<ShapeError>([] { swish(Tensor<double>({2, 3}), Tensor<double>({2})); }, {"(2, 3)", "(2)"})};
   return spec;
 }

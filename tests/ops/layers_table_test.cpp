@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The op table: linear layers and norms.
+#include <algorithm>
 #include <cmath>
 #include <string>
 #include <vector>
@@ -46,11 +47,14 @@ OpSpec linear_spec(const std::string& name, Activation activation) {
               .by_largest = !std::is_same_v<F, plinth::Identity>,
               .why = "without a kernel that fuses it, the activation is of a sum rounded to 16 bits"};
   const Operation op([](const auto& in) { return plinth::linear(in[0], in[1], optional(in, 2), F{}); });
-  const auto add = [&](const char* what, const Shape& x, const Shape& weight, bool bias,
-                       Layout layout = Layout::dense) {
+  const auto sample = [=](const char* what, const Shape& x, const Shape& weight, bool bias,
+                          Layout layout = Layout::dense) {
     std::vector<Input> inputs = {{x, layout, -1, 1}, {weight, layout, -1, 1}};
     if (bias) inputs.push_back({{weight[0]}, layout});
-    spec.samples.push_back({what, inputs, op, linear_of(activation)});
+    return Sample{what, inputs, op, linear_of(activation)};
+  };
+  const auto add = [&](const char* what, const Shape& x, const Shape& weight, bool bias, Layout layout = Layout::dense) {
+    spec.samples.push_back(sample(what, x, weight, bias, layout));
   };
   add("one element", {1}, {1, 1}, true);
   add("a vector without bias", {3}, {5, 3}, false);
@@ -65,6 +69,11 @@ OpSpec linear_spec(const std::string& name, Activation activation) {
   add("backward", {3, 5}, {4, 5}, true, Layout::backward);
   add("odd sizes beyond a tile", {37, 19}, {53, 19}, true);
   add("large", {131, 67}, {141, 67}, true);
+  spec.random = [=](Random& random) {
+    const Shape x = any_shape(random, 1 + random.below(3));
+    const std::int64_t outputs = random.length(std::min<std::int64_t>(300, random.most() / std::max<std::int64_t>(x[-1], 1) + 1));
+    return sample("", x, {outputs, x[-1]}, random.one_in(2), any_layout(random));
+  };
   const auto refuse = [&](const Shape& x, const Shape& weight, const Shape& bias) {
     spec.refusals.push_back(refuses<ShapeError>(
         [=] { plinth::linear(Tensor<double>(x), Tensor<double>(weight), Tensor<double>(bias), F{}); },
@@ -97,12 +106,16 @@ OpSpec feed_forward_spec() {
     if (in.size() > 4) outer.push_back(in[4]);
     return linear_of([](double z) { return z; })(outer);
   };
-  const auto add = [&](const char* what, const Shape& x, std::int64_t F, std::int64_t outputs, bool bias,
-                       Layout layout = Layout::dense) {
+  const auto sample = [=](const char* what, const Shape& x, std::int64_t F, std::int64_t outputs, bool bias,
+                          Layout layout) {
     // The second layer only adds, so that rounding errors of the first do not stand alone.
     std::vector<Input> inputs = {{x, layout, -1, 1}, {{F, x[-1]}, layout, -1, 1}, {{outputs, F}, layout, 0.25, 1}};
     if (bias) inputs.insert(inputs.end(), {{{F}, layout}, {{outputs}, layout, 0, 2}});
-    spec.samples.push_back({what, inputs, op, reference});
+    return Sample{what, inputs, op, reference};
+  };
+  const auto add = [&](const char* what, const Shape& x, std::int64_t F, std::int64_t outputs, bool bias,
+                       Layout layout = Layout::dense) {
+    spec.samples.push_back(sample(what, x, F, outputs, bias, layout));
   };
   add("one element", {1}, 1, 1, true);
   add("rows", {4, 3}, 5, 3, true);
@@ -113,6 +126,12 @@ OpSpec feed_forward_spec() {
   add("backward", {3, 5}, 4, 2, true, Layout::backward);
   add("rows of eights", {2, 10, 24}, 40, 16, true);  // of which cuBLASLt takes GELU's slope
   add("large", {131, 67}, 141, 67, true);
+  spec.random = [=](Random& random) {
+    const Shape x = any_shape(random, 1 + random.below(3));
+    const std::int64_t most = std::min<std::int64_t>(300, random.most() / std::max<std::int64_t>(x[-1], 1) + 1);
+    const std::int64_t inner = random.length(most), outputs = random.length(std::min(most, random.most() / inner + 1));
+    return sample("", x, inner, outputs, random.one_in(2), any_layout(random));
+  };
   const auto refuse = [&](const Shape& x, const Shape& w1, const Shape& w2) {
     spec.refusals.push_back(refuses<ShapeError>(
         [=] { op.value()({Tensor<double>(x), Tensor<double>(w1), Tensor<double>(w2)}); }, {"linear"}));
@@ -149,12 +168,13 @@ Array rms_norm_of(const Arrays& in) {
 
 /// Samples of a norm; `vectors` is the number of its inputs behind x.
 void add_norm_samples(OpSpec& spec, const Operation& op, const Reference& reference, std::size_t vectors) {
-  const auto add = [&](const char* what, const Shape& x, Layout layout = Layout::dense, double low = -2,
-                       double high = 2) {
+  const auto sample = [=](const char* what, const Shape& x, Layout layout, double low, double high) {
     std::vector<Input> inputs = {{x, layout, low, high}};
     inputs.resize(1 + vectors, {{x[-1]}, layout});
-    spec.samples.push_back({what, inputs, op, reference});
+    return Sample{what, inputs, op, reference};
   };
+  const auto add = [&](const char* what, const Shape& x, Layout layout = Layout::dense, double low = -2,
+                       double high = 2) { spec.samples.push_back(sample(what, x, layout, low, high)); };
   add("one element", {1});
   add("a vector", {7});
   add("rows", {4, 5});
@@ -166,6 +186,10 @@ void add_norm_samples(OpSpec& spec, const Operation& op, const Reference& refere
   add("backward", {3, 7}, Layout::backward);
   add("beside zero", {2, 19}, Layout::dense, 3, 5);
   add("large", {131, 129});
+  spec.random = [=](Random& random) {
+    const Shape x = any_shape(random, 1 + random.below(3));
+    return sample("", x, any_layout(random), -2, 2);
+  };
 }
 
 OpSpec layer_norm_spec(std::size_t vectors) {

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The op table: matrix products.
+#include <algorithm>
+
 #include <plinth/ops/matmul.hpp>
 
 #include "ops/spec.hpp"
@@ -35,12 +37,10 @@ OpSpec matmul_spec() {
               .broadcasts = true,
               .looser = 2,
               .why = "the products of a batch are rounded before they are summed for an operand that is repeated"};
+  const Operation op([](const auto& in) { return matmul(in[0], in[1]); });
   const auto add = [&](const char* what, const Shape& a, const Shape& b, Layout a_layout = Layout::dense,
                        Layout b_layout = Layout::dense) {
-    spec.samples.push_back({what,
-                            {{a, a_layout, -1, 1}, {b, b_layout, -1, 1}},
-                            [](const auto& in) { return matmul(in[0], in[1]); },
-                            product});
+    spec.samples.push_back({what, {{a, a_layout, -1, 1}, {b, b_layout, -1, 1}}, op, product});
   };
   add("one element", {1, 1}, {1, 1});
   add("matrices", {3, 4}, {4, 5});
@@ -62,6 +62,17 @@ OpSpec matmul_spec() {
   add("odd sizes beyond a tile", {37, 19}, {19, 53});
   add("large", {131, 67}, {67, 141}, Layout::dense, Layout::transposed);
   add("large batch", {6, 33, 35}, {6, 35, 50}, Layout::spaced, Layout::transposed);
+  spec.random = [=](Random& random) {
+    const Shape batch = random.one_in(2) ? Shape{} : Shape{1 + random.below(3), 1 + random.below(3)};
+    const std::int64_t most = random.most() / plinth::element_count(batch);
+    const std::int64_t K = random.length(std::min<std::int64_t>(most, 600)), M = random.length(most / K),
+                       N = random.length(std::min(most / K, most / M));
+    Shape a = any_part(random, batch), b = random.one_in(2) ? batch : any_part(random, batch);
+    a.push_back(M), a.push_back(K);
+    b.push_back(K), b.push_back(N);
+    const Layout of_a = any_layout(random);
+    return Sample{"", {{a, of_a, -1, 1}, {b, any_layout(random), -1, 1}}, op, product};
+  };
   const auto refuse = [&](const Shape& a, const Shape& b) {
     spec.refusals.push_back(refuses<plinth::ShapeError>([=] { matmul(Tensor<double>(a), Tensor<double>(b)); },
                                                         {"matmul", to_string(a), to_string(b)}));

@@ -49,7 +49,7 @@ void check_support() {
   INFO("with PLINTH_WRITE_SUPPORT=1 in its environment, this test writes what passed on: " << op_table::device_label);
   if (std::getenv("PLINTH_WRITE_SUPPORT"))
     std::ofstream("README.md") << wanted;
-  else if (!op_table::on_gpu || !matrix.empty(op_table::device_label))  // the first run on a GPU is news, no fault
+  else if (!op_table::is_gpu || !matrix.empty(op_table::device_label))  // the first run on a GPU is news, no fault
     CHECK(readme.str() == wanted);
 }
 

@@ -7,7 +7,7 @@
 
 #include "ops/spec.hpp"
 
-namespace op_table {
+namespace op_table::inline PLINTH_OP_TABLE {
 
 struct Range {
   double low = -6, high = 6;
@@ -39,8 +39,11 @@ OpSpec pointwise_spec(const std::string& name, const std::string& formula_struct
   add("with gaps", {3, 2, 7}, Layout::spaced);
   add("backward", {4, 9}, Layout::backward);
   add("large", {3, 8192 + 5});
+  spec.random = [=](Random& random) {
+    return Sample{"", {{any_shape(random, random.below(5)), any_layout(random), range.low, range.high}}, op, {}};
+  };
   spec.refusals = {refuses<plinth::ArgumentError>([f] { f(Tensor<double>()); }, {name, "undefined"})};
   return spec;
 }
 
-}  // namespace op_table
+}  // namespace op_table::inline PLINTH_OP_TABLE

@@ -77,6 +77,15 @@ OpSpec rope_spec() {
   add("backward", Input{{1, 2, 3, 6}, Layout::backward}, Rotation{6});
   add("with an attention factor", Input{{2, 3, 4, 6}}, Rotation{6, 10000, RotaryLayout::half_split, 1.25});
   add("large", Input{{3, 5, 19, 66}, Layout::heads}, Rotation{64, 500000});
+  spec.random = [](Random& random) {
+    Shape x = any_shape(random, 4);
+    x[-1] += 2;
+    const Rotation rotation{.rotated = 2 + random.below(x[-1] / 2) * 2,
+                            .theta = 10000,
+                            .layout = random.one_in(2) ? RotaryLayout::half_split : RotaryLayout::interleaved};
+    const Layout of_x = any_layout(random);
+    return rope_sample("", {x, of_x}, rotation, any_layout(random));
+  };
   const auto call = [](const Shape& x, const Shape& rows, std::int32_t at) {
     return [=] {
       const plinth::RotaryTable<double, Device> table(table_rows, 4, 10000, RotaryLayout::half_split);
@@ -101,8 +110,8 @@ OpSpec rope_spec() {
 /// one all beyond.
 OpSpec relative_bias_spec() {
   OpSpec spec{.name = "relative_bias", .covers = {"GatherRowsOp", "PermuteOp"}, .smallest = 4};
-  const auto add = [&](const char* what, const Shape& weight, std::int64_t queries, std::int64_t keys,
-                       Layout layout = Layout::dense) {
+  const auto sample = [](const char* what, const Shape& weight, std::int64_t queries, std::int64_t keys,
+                         Layout layout) {
     const plinth::RelativeBuckets buckets{
         .count = weight[0], .max_distance = weight[0] / 2 + 1, .bidirectional = false};
     const std::int64_t offset = keys - queries, exact = weight[0] / 2;
@@ -123,7 +132,11 @@ OpSpec relative_bias_spec() {
         return in[0].at({back <= exact ? back : in[0].shape[0] - 1, i[1]});
       });
     };
-    spec.samples.push_back({what, {{weight, layout}}, op, reference});
+    return Sample{what, {{weight, layout}}, op, reference};
+  };
+  const auto add = [&](const char* what, const Shape& weight, std::int64_t queries, std::int64_t keys,
+                       Layout layout = Layout::dense) {
+    spec.samples.push_back(sample(what, weight, queries, keys, layout));
   };
   add("two buckets, two heads", {2, 2}, 3, 3);
   add("one head", {4, 1}, 5, 5);
@@ -135,6 +148,11 @@ OpSpec relative_bias_spec() {
   add("with gaps", {6, 3}, 5, 4, Layout::spaced);
   add("backward", {6, 3}, 5, 5, Layout::backward);
   add("large", {32, 520}, 23, 40);
+  spec.random = [=](Random& random) {
+    const std::int64_t heads = random.length(20), queries = random.length(random.most() / heads),
+                       keys = random.length(random.most() / heads / queries);
+    return sample("", {2 + 2 * random.below(20), heads}, queries, keys, any_layout(random));
+  };
   const auto call = [](const Shape& queries, const Shape& keys) {
     return [=] {
       plinth::RelativeBias<double, Device>(2, {})(plinth::full<std::int32_t, Device>(queries, 0),

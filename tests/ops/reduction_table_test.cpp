@@ -30,6 +30,18 @@ Reference sum_over(int axis, Factor factor) {
   };
 }
 
+/// f(x, axis) of random sizes, or f(x) of everything.
+template <class F>
+auto any_sum(const F& f) {
+  return [f](Random& random) -> Sample {
+    const Shape shape = any_shape(random, 1 + random.below(4));
+    const Input x{shape, any_layout(random), -1, 2};
+    if (random.one_in(4)) return {"", {x}, [f](const auto& in) { return f(in[0]); }, {}};
+    const int axis = static_cast<int>(random.below(shape.rank()));
+    return {"", {x}, [f, axis](const auto& in) { return f(in[0], axis); }, {}};
+  };
+}
+
 OpSpec sum_spec() {
   OpSpec spec{.name = "sum", .covers = {"SumOp"}};
   const auto one = [](double) { return 1.0; };
@@ -58,6 +70,7 @@ OpSpec sum_spec() {
       return total;
     });
   });
+  spec.random = any_sum([](const auto&... x) { return plinth::sum(x...); });
   spec.refusals = {refuses<ShapeError>(
                        [] {
                          sum(Tensor<double>({2, 3}), 2);
@@ -82,6 +95,7 @@ OpSpec mean_spec() {
   add("with gaps", {{3, 2, 4}, Layout::spaced}, 0);
   add("large", {{130, 130}, Layout::backward}, 1);
   spec.samples.push_back({"everything", {{{37}}}, [](const auto& in) { return mean(in[0]); }, sum_over(0, inverse)});
+  spec.random = any_sum([](const auto&... x) { return plinth::mean(x...); });
   spec.refusals = {refuses<ShapeError>([] { mean(Tensor<double>({2, 3}), -3); }, {"-3", "(2, 3)"})};
   return spec;
 }

@@ -29,11 +29,12 @@ Reference rows_of(const Shape& rows, const Ids& ids) {
 
 OpSpec gather_rows_spec() {
   OpSpec spec{.name = "gather_rows", .covers = {"GatherRowsOp"}};
-  const auto add = [&](const char* what, Input table, const Shape& rows, const Ids& ids,
-                       Layout of_ids = Layout::dense) {
+  const auto sample = [](const char* what, const Input& table, const Shape& rows, const Ids& ids, Layout of_ids) {
     const auto at = placed<std::int32_t>(rows, of_ids, std::vector<double>(ids.begin(), ids.end()));
-    spec.samples.push_back({what, {table}, [=](const auto& in) { return gather_rows(in[0], at); }, rows_of(rows, ids)});
+    return Sample{what, {table}, [=](const auto& in) { return gather_rows(in[0], at); }, rows_of(rows, ids)};
   };
+  const auto add = [&](const char* what, const Input& table, const Shape& rows, const Ids& ids,
+                       Layout of_ids = Layout::dense) { spec.samples.push_back(sample(what, table, rows, ids, of_ids)); };
   add("one element", {{1, 1}}, {1}, {0});
   add("a single row", {{4, 3}}, {}, {2});
   add("some twice, some never", {{5, 3}}, {2, 3}, {4, 0, 4, 4, 1, 0});
@@ -47,6 +48,12 @@ OpSpec gather_rows_spec() {
   Ids many;
   for (std::int32_t i = 0; i < 600; ++i) many.push_back(i * i % 113 % 3 == 0 ? 7 : i % 113);
   add("large, one row very often", {{113, 150}}, {600}, many);
+  spec.random = [=](Random& random) {
+    const auto [rows, columns] = random.matrix();
+    const std::int64_t wanted = random.length(random.most() / columns);
+    const Input table{{rows + 1, columns}, any_layout(random)};
+    return sample("", table, {wanted}, random.integers(rows + 1, wanted), any_layout(random));
+  };
   const auto call = [](const Shape& table, std::int32_t id) {
     return [=] { return gather_rows(plinth::full<double, Device>(table, 1), Tensor<std::int32_t>({1}, {id})); };
   };
@@ -75,12 +82,15 @@ Reference kept(double probability) {
 
 OpSpec dropout_spec() {
   OpSpec spec{.name = "dropout", .covers = {"DropoutOp"}};
-  const auto add = [&](const char* what, Input x, double probability) {
+  const auto sample = [](const char* what, const Input& x, double probability) {
     const auto op = [=](const auto& in) {
       const plinth::TrainingScope<Device> training(seed, step);
       return dropout(in[0], probability, site);
     };
-    spec.samples.push_back({what, {x}, op, kept(probability)});
+    return Sample{what, {x}, op, kept(probability)};
+  };
+  const auto add = [&](const char* what, const Input& x, double probability) {
+    spec.samples.push_back(sample(what, x, probability));
   };
   add("one element", {{1}}, 0.5);
   add("no axes", {Shape()}, 0.5);
@@ -92,6 +102,10 @@ OpSpec dropout_spec() {
   add("with gaps", {{2, 3, 5}, Layout::spaced}, 0.5);
   add("backward", {{19}, Layout::backward}, 0.75);
   add("large", {{3, 8192 + 5}}, 0.2);
+  spec.random = [=](Random& random) {
+    const Shape shape = any_shape(random, random.below(4));
+    return sample("", {shape, any_layout(random)}, static_cast<double>(random.below(10)) / 10);
+  };
   const auto call = [](double probability) { return [=] { dropout(Tensor<double>({1}, {1}), probability, site); }; };
   spec.refusals = {refuses<ArgumentError>(call(1.5), {"dropout", "1.5", "[0, 1]"}),
                    refuses<ArgumentError>(call(-0.25), {"dropout", "-0.25", "[0, 1]"})};

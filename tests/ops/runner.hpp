@@ -17,11 +17,9 @@
 #include "ops/spec.hpp"
 #include "tolerances.hpp"
 
-namespace op_table {
+namespace op_table::inline PLINTH_OP_TABLE {
 
 using Failures = std::vector<std::string>;
-
-inline constexpr bool on_cpu = std::is_same_v<Device, plinth::Cpu>;
 
 /// Inputs with more elements are checked along directions, not element by element, and keep several threads busy.
 inline constexpr std::int64_t many_elements = 400, large_sample = 2 * 8192;
@@ -125,6 +123,7 @@ inline Failures check_variety(const OpSpec& spec) {
   require(broadcast, "no sample that broadcasts");
   require(large, "no sample large enough for several threads");
   require(!spec.refusals.empty(), "no inputs that must be refused");
+  require(spec.random != nullptr, "no random problem");
   const plinth::GradcheckOptions usual, own = spec.gradcheck;
   const bool strict = spec.looser == 1 && !spec.by_largest && own.epsilon == usual.epsilon &&
                       own.absolute == usual.absolute && own.relative == usual.relative;
@@ -172,7 +171,7 @@ inline std::string check_directions(const Sample& sample, double epsilon) {
 
 /// Whether the gradients are the same for dy in any memory order, and for an input that alone needs one.
 inline std::string check_requests(const Sample& sample) {
-  if (!on_cpu && elements(sample) > many_elements) return {};  // they take the emulator minutes
+  if (!is_cpu && elements(sample) > many_elements) return {};  // they take the emulator minutes
   const auto arrays = draw<double>(sample);
   const auto run = [&](const Request& request) {
     return sample.op.run<double>()(tensors<double>(sample, arrays), request).gradients;
@@ -180,7 +179,7 @@ inline std::string check_requests(const Sample& sample) {
   const auto gradients = run({});
   const int inputs = static_cast<int>(arrays.size());
   for (const Layout layout : {Layout::transposed, Layout::heads, Layout::spaced, Layout::backward}) {
-    if (!on_cpu && (sample.what.size() + static_cast<std::size_t>(layout)) % 4 != 0) continue;  // one of them each
+    if (!is_cpu && (sample.what.size() + static_cast<std::size_t>(layout)) % 4 != 0) continue;  // one of them each
     const auto strided = run({layout, -1});
     for (std::size_t k = 0; k < arrays.size(); ++k)
       if (const auto wrong = difference(strided[k], gradients[k], exact); !wrong.empty())
@@ -201,7 +200,7 @@ inline std::string check_requests(const Sample& sample) {
 inline Failures check_gradients(const OpSpec& spec) {
   Failures failures;
   for_each_sample(spec, "gradients", failures, [&](const Sample& sample) -> std::string {
-    const bool few = on_cpu && elements(sample) <= many_elements;  // a GPU is not asked twice for each element
+    const bool few = is_cpu && elements(sample) <= many_elements;  // a GPU is not asked twice for each element
     const auto wrong = few ? plinth::gradcheck<Device>(sample.op.value(), tensors<double>(sample, draw<double>(sample)),
                                                        spec.gradcheck)
                            : check_directions(sample, spec.gradcheck.epsilon);
@@ -220,7 +219,7 @@ void check_element_type(const OpSpec& spec, Failures& failures) {
     const auto found = sample.op.run<T>()(tensors<T>(sample, arrays), {});
     const auto values = sample.reference(arrays).values;
     const auto wrong = difference(found.values, values,
-                                  spec.by_largest && !on_cpu ? of_largest(tolerance_of<Device, T>, values) : tolerance);
+                                  spec.by_largest && !is_cpu ? of_largest(tolerance_of<Device, T>, values) : tolerance);
     if (!wrong.empty()) return wrong;
     const auto expected = sample.op.run<double>()(tensors<double>(sample, arrays), {});
     for (std::size_t k = 0; k < arrays.size(); ++k) {
@@ -244,6 +243,14 @@ Failures check_in(const OpSpec& spec) {
     check_element_type<T>(spec, failures);
     return failures;
   }
+}
+
+/// Random problem `number` in T, of operands of up to `most` elements, dy of any memory order.
+template <class T>
+Computed computed_random(const OpSpec& spec, unsigned number, std::int64_t most) {
+  Random random(number, most);
+  const Sample sample = spec.random(random);
+  return sample.op.run<T>()(tensors<T>(sample, draw<T>(sample)), {any_layout(random), -1});
 }
 
 inline Failures check_refusals(const OpSpec& spec) {
@@ -288,4 +295,4 @@ inline Failures check(const OpSpec& spec) {
   return all;
 }
 
-}  // namespace op_table
+}  // namespace op_table::inline PLINTH_OP_TABLE

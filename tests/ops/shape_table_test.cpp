@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The op table: rearranging elements, and other element types.
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <plinth/ops/cast.hpp>
@@ -40,6 +41,12 @@ OpSpec reshape_spec() {
   add("with gaps", {{2, 3, 4}, Layout::spaced}, {24}, {24});
   add("backward", {{2, 3}, Layout::backward}, {3, 2}, {3, 2});
   add("large", {{130, 130}, Layout::transposed}, {-1}, {16900});
+  spec.random = [](Random& random) {
+    const Shape shape = any_shape(random, random.below(5));
+    Shape wanted;
+    for (int i = shape.rank() - 1; i >= 0; --i) wanted.push_back(shape[i]);
+    return Sample{"", {{shape, any_layout(random)}}, [=](const auto& in) { return reshape(in[0], wanted); }, {}};
+  };
   const auto refuse = [&](const Shape& from, const Shape& to, std::vector<std::string> fragments) {
     spec.refusals.push_back(refuses<ShapeError>([=] { reshape(empty(from), to); }, std::move(fragments)));
   };
@@ -112,6 +119,15 @@ OpSpec permute_spec() {
                             return Array({2, 4, 3}, [&](const Shape& i) { return in[0].at({i[0], i[2], i[1]}); });
                           }});
   add_heads(spec);
+  spec.random = [](Random& random) {
+    const Shape shape = any_shape(random, random.below(6));
+    Shape axes;
+    for (int i = 0; i < shape.rank(); ++i) {
+      axes.push_back(i);
+      std::swap(axes[i], axes[static_cast<int>(random.below(i + 1))]);
+    }
+    return Sample{"", {{shape, any_layout(random)}}, [=](const auto& in) { return permute(in[0], axes); }, {}};
+  };
   const auto refuse = [&](const Shape& shape, const Shape& axes) {
     spec.refusals.push_back(
         refuses<ShapeError>([=] { permute(empty(shape), axes); }, {"permute", to_string(shape), to_string(axes)}));
@@ -148,6 +164,13 @@ OpSpec slice_spec() {
   add("with gaps", {{3, 2, 4}, Layout::spaced}, 2, 1, 3);
   add("backward", {{7}, Layout::backward}, 0, 2, 6);
   add("large", {{3, 8192}}, 1, 5, 8000);
+  spec.random = [](Random& random) {
+    const Shape shape = any_shape(random, 1 + random.below(4));
+    const int axis = static_cast<int>(random.below(shape.rank()));
+    const std::int64_t begin = random.below(shape[axis] + 1), end = begin + random.below(shape[axis] - begin + 1);
+    const auto op = [=](const auto& in) { return slice(in[0], axis, begin, end); };
+    return Sample{"", {{shape, any_layout(random)}}, op, {}};
+  };
   const auto refuse = [&](const Shape& shape, int axis, std::int64_t begin, std::int64_t end,
                           std::vector<std::string> fragments) {
     spec.refusals.push_back(refuses<ShapeError>([=] { slice(empty(shape), axis, begin, end); }, std::move(fragments)));
@@ -186,6 +209,15 @@ OpSpec concatenate_spec() {
   add("transposed", {{4, 5}, Layout::transposed}, {{4, 3}, Layout::spaced}, 1);
   add("backward", {{3}, Layout::backward}, {{4}, Layout::backward}, 0);
   add("large", {{3, 8192}}, {{3, 129}}, 1);
+  spec.random = [](Random& random) {
+    const Shape a = any_shape(random, 1 + random.below(4));
+    const int axis = static_cast<int>(random.below(a.rank()));
+    Shape b = a;
+    b[axis] = random.below(2 * a[axis] + 2);
+    const Layout of_a = any_layout(random);
+    const auto op = [=](const auto& in) { return concatenate(in[0], in[1], axis); };
+    return Sample{"", {{a, of_a}, {b, any_layout(random)}}, op, {}};
+  };
   const auto refuse = [&](const Shape& a, const Shape& b, int axis) {
     spec.refusals.push_back(refuses<ShapeError>([=] { concatenate(empty(a), empty(b), axis); },
                                                 {"concatenate", to_string(a), to_string(b)}));
@@ -217,6 +249,10 @@ OpSpec broadcast_spec() {
   add("with gaps", {{3, 1}, Layout::spaced}, {3, 7});
   add("backward", {{6}, Layout::backward}, {2, 6});
   add("large", {{130, 1, 130}, Layout::transposed}, {130, 2, 130});
+  spec.random = [](Random& random) {
+    const Shape shape = any_shape(random, random.below(5)), part = any_part(random, shape);
+    return Sample{"", {{part, any_layout(random)}}, [=](const auto& in) { return broadcast_to(in[0], shape); }, {}};
+  };
   const auto refuse = [&](const Shape& from, const Shape& to) {
     spec.refusals.push_back(
         refuses<ShapeError>([=] { broadcast_to(empty(from), to); }, {"broadcast_to", to_string(from), to_string(to)}));
@@ -243,11 +279,14 @@ OpSpec cast_spec() {
               .covers = {"CastOp"},
               .gradcheck = {.epsilon = 0x1p-4, .relative = 0x1p-8},
               .why = "a cast to 16 bits is a staircase, exact from step to step, and rounds dy to eight bits"};
-  const auto add = [&](const char* what, const Shape& shape, Layout layout, const Operation& op) {
+  const auto sample = [](const char* what, const Shape& shape, Layout layout, const Operation& op) {
     Input x{.shape = shape, .layout = layout, .values = {}};
     for (std::int64_t i = 0; i < plinth::element_count(shape); ++i)
       x.values.push_back(static_cast<double>(i * 37 % 126 - 63) / 16);
-    spec.samples.push_back({what, {x}, op, same_elements(shape)});
+    return Sample{what, {x}, op, same_elements(shape)};
+  };
+  const auto add = [&](const char* what, const Shape& shape, Layout layout, const Operation& op) {
+    spec.samples.push_back(sample(what, shape, layout, op));
   };
   add("one element, float", {1}, Layout::dense, ThereAndBack<float>());
   add("bfloat16", {5, 7}, Layout::dense, ThereAndBack<bfloat16>());
@@ -258,6 +297,12 @@ OpSpec cast_spec() {
   add("with gaps", {2, 3, 3}, Layout::spaced, ThereAndBack<plinth::half>());
   add("backward, no axes", {}, Layout::backward, ThereAndBack<float>());
   add("large", {3, 8192 + 5}, Layout::dense, ThereAndBack<float>());
+  const std::vector<Operation> ways = {spec.samples[0].op, spec.samples[1].op, spec.samples[2].op, spec.samples[3].op};
+  spec.random = [=](Random& random) {
+    const Shape shape = any_shape(random, random.below(4));
+    const Layout layout = any_layout(random);
+    return sample("", shape, layout, ways[static_cast<std::size_t>(random.below(4))]);
+  };
   spec.refusals = {
       refuses<plinth::ArgumentError>([] { plinth::cast<float>(Tensor<double>()); }, {"cast", "undefined"})};
   return spec;

@@ -34,9 +34,8 @@ Array softmax_of(const Arrays& in) {
 
 OpSpec softmax_spec() {
   OpSpec spec{.name = "softmax", .covers = {"SoftmaxOp"}};
-  const auto add = [&](const char* what, Input x) {
-    spec.samples.push_back({what, {x}, [](const auto& in) { return softmax(in[0]); }, softmax_of});
-  };
+  const Operation op([](const auto& in) { return softmax(in[0]); });
+  const auto add = [&](const char* what, Input x) { spec.samples.push_back({what, {x}, op, softmax_of}); };
   add("one element", {{1}});
   add("columns of 1", {{5, 1}});
   add("rows", {{3, 7}});
@@ -49,8 +48,20 @@ OpSpec softmax_spec() {
   add("far apart", {{2, 3}, Layout::dense, 0, 0, {-300, 0, 300, 1000, 1001, 999}});
   add("masked", {{3, 3}, Layout::dense, 0, 0, {1, -infinity, 2, -infinity, -infinity, -infinity, -infinity, 0.5, 0.5}});
   add("large", {{130, 130}});
+  spec.random = [=](Random& random) {
+    const Shape shape = any_shape(random, 1 + random.below(4));
+    return Sample{"", {{shape, any_layout(random)}}, op, softmax_of};
+  };
   spec.refusals = {refuses<ShapeError>([] { softmax(Tensor<double>(Shape())); }, {"softmax", "at least one axis"})};
   return spec;
+}
+
+/// Targets of rows, some of which are ignored.
+std::vector<std::int32_t> any_targets(Random& random, std::int64_t classes, std::int64_t rows) {
+  auto targets = random.integers(classes, rows);
+  for (auto& target : targets)
+    if (random.one_in(9)) target = -1;
+  return targets;
 }
 
 /// The mean over targets >= 0 of log(sum_j exp(x_j)) - (1 - smoothing) x[target] - smoothing mean(x).
@@ -74,15 +85,17 @@ Reference cross_entropy_of(const std::vector<std::int32_t>& targets, double smoo
 
 OpSpec cross_entropy_spec() {
   OpSpec spec{.name = "cross_entropy", .covers = {"CrossEntropyOp"}};
-  const auto add = [&](const char* what, Input x, const std::vector<std::int32_t>& targets,
-                       Layout of_targets = Layout::dense, double smoothing = 0) {
+  const auto sample = [](const char* what, const Input& x, const std::vector<std::int32_t>& targets, Layout of_targets,
+                         double smoothing) {
     Shape rows;
     for (int i = 0; i + 1 < x.shape.rank(); ++i) rows.push_back(x.shape[i]);
     const auto ids = placed<std::int32_t>(rows, of_targets, std::vector<double>(targets.begin(), targets.end()));
-    spec.samples.push_back({what,
-                            {x},
-                            [=](const auto& in) { return cross_entropy(in[0], ids, smoothing); },
-                            cross_entropy_of(targets, smoothing)});
+    const auto op = [=](const auto& in) { return cross_entropy(in[0], ids, smoothing); };
+    return Sample{what, {x}, op, cross_entropy_of(targets, smoothing)};
+  };
+  const auto add = [&](const char* what, const Input& x, const std::vector<std::int32_t>& targets,
+                       Layout of_targets = Layout::dense, double smoothing = 0) {
+    spec.samples.push_back(sample(what, x, targets, of_targets, smoothing));
   };
   add("one class", {{1, 1}}, {0});
   add("one row without axes", {{7}}, {3});
@@ -101,6 +114,12 @@ OpSpec cross_entropy_spec() {
   std::vector<std::int32_t> many;
   for (std::int32_t i = 0; i < 100; ++i) many.push_back(i * 7 % 173 - 1);
   add("large", {{100, 173}}, many);
+  spec.random = [=](Random& random) {
+    const auto [rows, columns] = random.matrix();
+    const Input x{{rows, columns + 1}, any_layout(random)};
+    const Layout of_targets = any_layout(random);
+    return sample("", x, any_targets(random, columns + 1, rows), of_targets, random.one_in(2) ? 0 : 0.1);
+  };
   const auto call = [](const Shape& logits, const Shape& rows, std::int32_t target, double smoothing = 0) {
     return [=] { return cross_entropy(plinth::full<double, Device>(logits, 1), plinth::full<std::int32_t, Device>(rows, target), smoothing); };
   };
@@ -131,15 +150,19 @@ Reference linear_cross_entropy_of(const std::vector<std::int32_t>& targets, doub
 
 OpSpec linear_cross_entropy_spec() {
   OpSpec spec{.name = "linear_cross_entropy", .covers = {"LinearCrossEntropyOp"}};
-  const auto add = [&](const char* what, Input x, Input weight, const std::vector<std::int32_t>& targets,
-                       std::int64_t rows_at_once = 512, double smoothing = 0, Layout of_targets = Layout::dense) {
+  const auto sample = [](const char* what, const Input& x, const Input& weight, const std::vector<std::int32_t>& targets,
+                         std::int64_t rows_at_once, double smoothing, Layout of_targets) {
     Shape rows;
     for (int i = 0; i + 1 < x.shape.rank(); ++i) rows.push_back(x.shape[i]);
     const auto ids = placed<std::int32_t>(rows, of_targets, std::vector<double>(targets.begin(), targets.end()));
     const auto op = [=]<class T>(const Tensors<T>& in) {
       return plinth::apply(plinth::LinearCrossEntropyOp<T, Device>{smoothing, rows_at_once, {}, {}, {}}, in[0], in[1], ids);
     };
-    spec.samples.push_back({what, {x, weight}, op, linear_cross_entropy_of(targets, smoothing)});
+    return Sample{what, {x, weight}, op, linear_cross_entropy_of(targets, smoothing)};
+  };
+  const auto add = [&](const char* what, const Input& x, const Input& weight, const std::vector<std::int32_t>& targets,
+                       std::int64_t rows_at_once = 512, double smoothing = 0, Layout of_targets = Layout::dense) {
+    spec.samples.push_back(sample(what, x, weight, targets, rows_at_once, smoothing, of_targets));
   };
   add("one class", {{1, 1}}, {{1, 1}}, {0});
   add("one row without axes", {{3}}, {{7, 3}}, {3});
@@ -158,6 +181,13 @@ OpSpec linear_cross_entropy_spec() {
   std::vector<std::int32_t> many;
   for (std::int32_t i = 0; i < 131; ++i) many.push_back(i * 7 % 141 - 1);
   add("large", {{131, 67}, Layout::dense, -1, 1}, {{141, 67}, Layout::dense, -1, 1}, many, 100);
+  spec.random = [=](Random& random) {
+    const auto [rows, columns] = random.matrix();
+    const std::int64_t classes = 1 + random.length(std::min<std::int64_t>(300, random.most() / columns));
+    const Input x{{rows, columns}, any_layout(random), -1, 1}, weight{{classes, columns}, any_layout(random), -1, 1};
+    const Layout of_targets = any_layout(random);
+    return sample("", x, weight, any_targets(random, classes, rows), 1 + random.below(rows + 1), 0.1, of_targets);
+  };
   const auto call = [](const Shape& x, const Shape& weight, const Shape& rows, std::int32_t target, double smoothing = 0) {
     return [=] {
       return linear_cross_entropy(plinth::full<double, Device>(x, 1), plinth::full<double, Device>(weight, 1), plinth::full<std::int32_t, Device>(rows, target), smoothing);

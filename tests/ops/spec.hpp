@@ -5,6 +5,7 @@
 // An op is added by one entry in a table file: a function returning an OpSpec, in the list of that file.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <string>
@@ -16,9 +17,11 @@
 #include <plinth/autograd/apply.hpp>
 #include <plinth/autograd/gradcheck.hpp>
 
+#include "kernels/random_problem.hpp"
 #include "ops/array.hpp"
+#include "ops/parity.hpp"
 
-namespace op_table {
+namespace op_table::inline PLINTH_OP_TABLE {
 
 template <class T>
 using Tensors = std::vector<Tensor<T>>;
@@ -36,13 +39,6 @@ struct Input {
 struct Request {
   Layout dy = Layout::dense;
   int only = -1;
-};
-
-/// What came out, in row-major order; the gradients answer to dy = seeds().
-struct Computed {
-  Shape shape;
-  std::vector<double> values;
-  std::vector<std::vector<double>> gradients;  // empty for an input that needed none
 };
 
 /// n irregular numbers of [0.5, 1.5) that every element type holds exactly.
@@ -116,6 +112,31 @@ struct Sample {
   Reference reference;
 };
 
+using random_operands::Random;
+
+inline Layout any_layout(Random& random) {
+  return random.one_in(2) ? Layout::dense : static_cast<Layout>(random.below(static_cast<int>(Layout::shifted) + 1));
+}
+/// So many axes, now and then empty ones, and no more elements than the problem may have.
+inline Shape any_shape(Random& random, std::int64_t axes) {
+  Shape shape;
+  for (int i = 0; i < axes; ++i) shape.push_back(1);
+  std::int64_t left = random.most();
+  for (std::int64_t n = axes, first = axes ? random.below(axes) : 0; n > 0; --n) {
+    std::int64_t& size = shape[static_cast<int>((first + n) % axes)];
+    size = random.one_in(60) ? 0 : random.length(left);
+    left /= std::max<std::int64_t>(size, 1);
+  }
+  return shape;
+}
+/// A shape that is broadcast to the given one.
+inline Shape any_part(Random& random, const Shape& shape) {
+  Shape part;
+  const int missing = random.one_in(2) ? 0 : static_cast<int>(random.below(shape.rank() + 1));
+  for (int i = missing; i < shape.rank(); ++i) part.push_back(random.one_in(3) ? 1 : shape[i]);
+  return part;
+}
+
 /// A call that must throw; complaint() says what is wrong with how it does, or is empty.
 struct Refusal {
   std::function<std::string()> complaint;
@@ -157,6 +178,7 @@ struct OpSpec {
   bool broadcasts = false;          // whether operands of different shapes are sampled
   std::int64_t smallest = 1;        // elements of each input in the smallest sample
   std::vector<Sample> samples = {};
+  std::function<Sample(Random&)> random = {};  // a problem of random sizes, without what is special and a reference
   std::vector<Refusal> refusals = {};
   plinth::GradcheckOptions gradcheck = {};
   double looser = 1;        // factor on the tolerances of bfloat16 and half
@@ -183,4 +205,4 @@ struct InTable {
   InTable(std::string group, Specs (*specs)()) { tables().push_back({std::move(group), specs}); }
 };
 
-}  // namespace op_table
+}  // namespace op_table::inline PLINTH_OP_TABLE

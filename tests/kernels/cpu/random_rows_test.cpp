@@ -169,7 +169,7 @@ TEMPLATE_TEST_CASE("random table rows", "", float, bfloat16) {
   Random random(14);
   for (int k = 0; k < shapes; ++k) {
     const auto [n, columns] = random.matrix();
-    const Count table_rows = random.length(std::min<Count>(300, 1 + 2 * Random::most / columns));
+    const Count table_rows = random.length(std::min<Count>(300, 1 + 2 * random.most() / columns));
     const auto ids = random.integers(table_rows, n);
     auto table = read<T>(random, table_rows * columns), dy = read<T>(random, n * columns);
     auto y = written<T>(random, n * columns), dtable = changed<T>(random, table_rows * columns);

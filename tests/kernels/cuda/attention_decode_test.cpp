@@ -11,25 +11,16 @@
 
 #include "catch.hpp"
 #include "kernels/cuda/attention_on_cuda.hpp"
+#include "kernels/random_problem.hpp"
 
 namespace attention_decode {  // compile.cu holds all tests of this folder
 
 using namespace plinth;
 using attention_definition::Definition;
 using attention_definition::Problem;
+using random_operands::Random;
 
 namespace {
-
-class Random {
- public:
-  explicit Random(std::uint32_t site) : stream_{5, RandomPurpose::batch, site} {}
-  std::int64_t below(std::int64_t limit) { return stream_.word(drawn_++, 0) % static_cast<std::uint32_t>(limit); }
-  bool one_in(std::int64_t n) { return below(n) == 0; }
-
- private:
-  RandomStream stream_;
-  std::uint64_t drawn_ = 0;
-};
 
 /// Tokens before heads in memory, or behind them with room for more, as in a cache.
 HeadLayout layout(Random& random, std::int64_t heads, std::int64_t time, std::int64_t D) {
