@@ -10,15 +10,15 @@ using namespace plinth;
 namespace {
 
 template <class T>
-AttentionMask<T> padding_of(const SafetensorsFile& file) {
+AttentionMask<T, golden::Device> padding_of(const SafetensorsFile& file) {
   const auto lengths = file.template read<std::int32_t>("lengths");
-  return {.rows = right_padding({lengths.begin(), lengths.end()})};
+  return {.rows = right_padding<golden::Device>({lengths.begin(), lengths.end()})};
 }
 
 template <class T>
 void compare_bert() {
   const SafetensorsFile file("tests/golden/bert.safetensors");
-  MaskedLanguageModel<T> model(
+  MaskedLanguageModel<T, golden::Device> model(
       bert_shape({.vocabulary = 29, .context = 16, .hidden = 24, .layers = 2, .heads = 3, .feed_forward = 40}));
   golden::set_weights(model, file);
   golden::check_model(model, model({golden::ids(file, "tokens"), padding_of<T>(file), golden::ids(file, "segments")}),
@@ -32,7 +32,7 @@ void compare_t5() {
       {.vocabulary = 29, .context = 16, .hidden = 24, .layers = 2, .heads = 3, .head_size = 6, .feed_forward = 40});
   config.relative_buckets = 8;
   config.relative_distance = 9;
-  EncoderDecoder<T> model(config);
+  EncoderDecoder<T, golden::Device> model(config);
   golden::set_weights(model, file);
   golden::check_model(model, model(golden::ids(file, "tokens"), golden::ids(file, "target"), padding_of<T>(file)),
                       file);
@@ -40,12 +40,10 @@ void compare_t5() {
 
 }  // namespace
 
-TEST_CASE("A BERT-shaped masked language model agrees with transformers") {
-  compare_bert<float>();
-  compare_bert<double>();
+TEMPLATE_LIST_TEST_CASE("A BERT-shaped masked language model agrees with transformers", "", golden::Types) {
+  compare_bert<TestType>();
 }
 
-TEST_CASE("A T5-shaped encoder-decoder agrees with transformers") {
-  compare_t5<float>();
-  compare_t5<double>();
+TEMPLATE_LIST_TEST_CASE("A T5-shaped encoder-decoder agrees with transformers", "", golden::Types) {
+  compare_t5<TestType>();
 }

@@ -6,15 +6,23 @@
 #include <cmath>
 #include <concepts>
 #include <string>
+#include <tuple>
+#include <type_traits>
 #include <vector>
 
 #include <plinth/io/safetensors.hpp>
 #include <plinth/plinth.hpp>
+
 #include "catch.hpp"
+#include "ops/device.hpp"
 
 namespace golden {
 
 using namespace plinth;
+using op_table::Device;
+
+/// The element types in which models are compared. A GPU's double costs nvcc minutes; the op table has it op by op.
+using Types = std::conditional_t<op_table::is_cpu, std::tuple<float, double>, std::tuple<float>>;
 
 inline double norm(const std::vector<double>& x) {
   double sum = 0;
@@ -51,20 +59,20 @@ void check(const std::string& name, const std::vector<T>& x, const SafetensorsFi
 template <class M>
 void set_weights(M& model, const SafetensorsFile& file) {
   using T = typename M::element;
-  for_each_parameter(model, [&](const std::string& name, Tensor<T>& x) {
+  for_each_parameter(model, [&](const std::string& name, Tensor<T, Device>& x) {
     const auto values = file.read<T>("weights." + name);
     REQUIRE(static_cast<std::int64_t>(values.size()) == x.count());
-    memory<Cpu>::copy_from_host(x.mutable_data(), values.data(), values.size() * sizeof(T));
+    memory<Device>::copy_from_host(x.mutable_data(), values.data(), values.size() * sizeof(T));
   });
 }
 
-inline Tensor<std::int32_t> ids(const SafetensorsFile& file, const std::string& name) {
-  return Tensor<std::int32_t>(file.shape(name), file.read<std::int32_t>(name));
+inline Tensor<std::int32_t, Device> ids(const SafetensorsFile& file, const std::string& name) {
+  return Tensor<std::int32_t, Device>(file.shape(name), file.read<std::int32_t>(name));
 }
 
 /// Logits, the loss of the file's targets, and every gradient.
 template <class M>
-void check_model(const M& model, const Tensor<typename M::element>& logits, const SafetensorsFile& file) {
+void check_model(const M& model, const Tensor<typename M::element, Device>& logits, const SafetensorsFile& file) {
   using T = typename M::element;
   double largest = 0;
   for (const double value : file.read<double>("logits")) largest = std::max(largest, std::abs(value));
@@ -75,7 +83,7 @@ void check_model(const M& model, const Tensor<typename M::element>& logits, cons
   backward(loss);
   CHECK(unreached(model).empty());
   const double global = file.read<double>("gradient_norm")[0];
-  for_each_parameter(model, [&](const std::string& name, const Tensor<T>& x) {
+  for_each_parameter(model, [&](const std::string& name, const Tensor<T, Device>& x) {
     check("gradients." + name, gradient(x).to_vector(), file, global);
   });
 }

@@ -18,14 +18,16 @@ TransformerConfig llama_config() {
 template <class T>
 void compare(const std::string& name, const TransformerConfig& config) {
   const SafetensorsFile file("tests/golden/" + name);
-  Decoder<T> model(config);
+  Decoder<T, golden::Device> model(config);
   golden::set_weights(model, file);
   const auto tokens = golden::ids(file, "tokens"), targets = golden::ids(file, "targets");
   golden::check_model(model, model(tokens), file);
 
   clear_gradients(model);
   AdamW optimizer(model, {.beta1 = 0.9, .beta2 = 0.95, .epsilon = 1e-8, .weight_decay = 0.1});
-  for (const double expected : file.template read<double>("losses")) {
+  auto losses = file.template read<double>("losses");
+  if (!op_table::is_cpu && !op_table::is_gpu) losses.resize(2);  // the emulator takes seconds for ten
+  for (const double expected : losses) {
     const auto loss = cross_entropy(model(tokens), targets);
     INFO("expected loss " << expected);
     CHECK(std::abs(static_cast<double>(loss.item()) / expected - 1) <= (std::same_as<T, double> ? 1e-9 : 1e-5));
@@ -38,12 +40,10 @@ void compare(const std::string& name, const TransformerConfig& config) {
 
 }  // namespace
 
-TEST_CASE("A GPT-2-shaped decoder agrees with PyTorch") {
-  compare<float>("decoder_gpt2.safetensors", gpt2_config());
-  compare<double>("decoder_gpt2.safetensors", gpt2_config());
+TEMPLATE_LIST_TEST_CASE("A GPT-2-shaped decoder agrees with PyTorch", "", golden::Types) {
+  compare<TestType>("decoder_gpt2.safetensors", gpt2_config());
 }
 
-TEST_CASE("A Llama-shaped decoder agrees with PyTorch") {
-  compare<float>("decoder_llama.safetensors", llama_config());
-  compare<double>("decoder_llama.safetensors", llama_config());
+TEMPLATE_LIST_TEST_CASE("A Llama-shaped decoder agrees with PyTorch", "", golden::Types) {
+  compare<TestType>("decoder_llama.safetensors", llama_config());
 }

@@ -9,7 +9,8 @@
 
 #include "ops/device.hpp"
 
-namespace op_table::inline PLINTH_OP_TABLE {
+namespace op_table {
+inline namespace PLINTH_OP_TABLE {
 
 using plinth::Shape;
 
@@ -97,4 +98,5 @@ Tensor<T> placed(const Shape& shape, Layout layout, const std::vector<double>& v
   return Tensor<T>::view_of(block->data() - low, shape, strides, block);
 }
 
-}  // namespace op_table::inline PLINTH_OP_TABLE
+}  // namespace PLINTH_OP_TABLE
+}  // namespace op_table

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The device that this file's op table runs on: the one place that says so. Files of CUDA tests define
-// PLINTH_TESTS_ON_CUDA. Their program also holds the CPU's table, compiled as in the CPU's tests, for them to compare with
-// (parity.hpp); so each device's table has a namespace of its own.
+// PLINTH_TESTS_ON_CUDA. Their program also holds the CPU's table, compiled as in the CPU's tests, for them to compare
+// with (parity.hpp); so each device's table has a namespace of its own.
 #pragma once
 
 #include <string_view>
@@ -20,7 +20,8 @@
 #define PLINTH_OP_TABLE on_cpu
 #endif
 
-namespace op_table::inline PLINTH_OP_TABLE {
+namespace op_table {
+inline namespace PLINTH_OP_TABLE {
 
 using plinth::bfloat16;
 using plinth::half;
@@ -46,10 +47,12 @@ inline constexpr const char* device_label = "CPU";
 /// The element types that every op is checked for, the one of the gradients' reference first.
 using Types = std::tuple<double, float, half, bfloat16>;
 
-/// Whether loops over it are short: the CPU itself, not a device that waits to be asked or is played.
-inline constexpr bool is_cpu = std::is_same_v<Device, plinth::Cpu>, is_gpu = std::string_view(device_label) == "CUDA, on a GPU";
+/// Whether it is the CPU itself; a real GPU. Else it is one that the host plays, which is slow.
+inline constexpr bool is_cpu = std::is_same_v<Device, plinth::Cpu>,
+                      is_gpu = std::string_view(device_label) == "CUDA, on a GPU";
 
 template <class T>
 using Tensor = plinth::Tensor<T, Device>;
 
-}  // namespace op_table::inline PLINTH_OP_TABLE
+}  // namespace PLINTH_OP_TABLE
+}  // namespace op_table

@@ -7,7 +7,8 @@
 
 #include "ops/spec.hpp"
 
-namespace op_table::inline PLINTH_OP_TABLE {
+namespace op_table {
+inline namespace PLINTH_OP_TABLE {
 
 struct Range {
   double low = -6, high = 6;
@@ -46,4 +47,5 @@ OpSpec pointwise_spec(const std::string& name, const std::string& formula_struct
   return spec;
 }
 
-}  // namespace op_table::inline PLINTH_OP_TABLE
+}  // namespace PLINTH_OP_TABLE
+}  // namespace op_table

@@ -17,7 +17,8 @@
 #include "ops/spec.hpp"
 #include "tolerances.hpp"
 
-namespace op_table::inline PLINTH_OP_TABLE {
+namespace op_table {
+inline namespace PLINTH_OP_TABLE {
 
 using Failures = std::vector<std::string>;
 
@@ -295,4 +296,5 @@ inline Failures check(const OpSpec& spec) {
   return all;
 }
 
-}  // namespace op_table::inline PLINTH_OP_TABLE
+}  // namespace PLINTH_OP_TABLE
+}  // namespace op_table

@@ -221,17 +221,21 @@ TEST_CASE("the support matrix changes one type of one device and keeps the rest"
   const std::string begin = SupportMatrix::begin, end = SupportMatrix::end,
                     head = "| ops | CPU | CUDA, emulated | CUDA, on a GPU |\n|---|---|---|---|\n";
   const std::string before = "text\n" + begin + head +
-                             "| sums: sum | float64 bfloat16 | float32 | never run |\n"
+                             "| more: all, any | float64 | float64 | never run |\n"
+                             "| sums: sum, mean, old | float64 bfloat16 | float32 | never run |\n"
                              "| gone: old | float64 | float64 | float64 |\n" +
                              end + "more\n";
   const std::string after = "text\n" + begin + head +
+                            "| more: all, any, one | float16 | never run | never run |\n"  // of "one" nobody else knows
                             "| new: a, b | float16 | never run | never run |\n"
                             "| sums: sum, mean | float64 float16 bfloat16 | float32 | never run |\n" +
                             end + "more\n";
   const std::vector<OpSpec> twice = {square({}), square({}), {.name = "mean", .covers = {}}};
   CHECK(row_label("sums", twice) == "sums: square, mean");
-  CHECK(SupportMatrix(before).with("CPU", "float16", {{"new: a, b", true}, {"sums: sum, mean", true}}) == after);
-  CHECK(SupportMatrix(after).with("CPU", "float16", {{"new: a, b", true}, {"sums: sum, mean", true}}) == after);
+  const std::map<std::string, bool> passed = {
+      {"more: all, any, one", true}, {"new: a, b", true}, {"sums: sum, mean", true}};
+  CHECK(SupportMatrix(before).with("CPU", "float16", passed) == after);
+  CHECK(SupportMatrix(after).with("CPU", "float16", passed) == after);
   const auto failed = SupportMatrix(before).with("CUDA, emulated", "float32", {{"sums: sum", false}});
   CHECK_THAT(failed, Contains("| sums: sum | float64 bfloat16 | never run | never run |\n" + end));
   CHECK(SupportMatrix(before).empty("CUDA, on a GPU") == false);

@@ -3,7 +3,9 @@
 // knows of one device and one type, and keeps the rest.
 #pragma once
 
+#include <algorithm>
 #include <map>
+#include <set>
 #include <sstream>
 #include <stdexcept>
 #include <string>
@@ -41,12 +43,13 @@ class SupportMatrix {
     for (std::string line; std::getline(lines, line);) {
       const auto cells = cells_of(line);
       for (std::size_t i = 1; i < cells.size() && i <= std::size(places); ++i)
-        cells_[group_of(cells[0])][places[i - 1]] = cells[i];
+        rows_[group_of(cells[0])].cells[places[i - 1]] = cells[i];
+      if (!cells.empty()) rows_[group_of(cells[0])].ops = ops_of(cells[0]);
     }
   }
 
   /// The README after tests of an element type: for each row's label, whether all of its ops passed. What else is known
-  /// of its group stays.
+  /// of its group stays, unless an op is new: of that one no other device and type says anything.
   std::string with(std::string_view place, std::string_view type, const std::map<std::string, bool>& passed) const {
     std::string text = before_ + begin + "| ops |", line = "|---|";
     for (const char* const other : places) text += std::string(" ") + other + " |", line += "---|";
@@ -64,14 +67,22 @@ class SupportMatrix {
 
   /// Whether a place's column has nothing yet.
   bool empty(std::string_view place) const {
-    for (const auto& [group, cells] : cells_)
-      for (const auto& [other, cell] : cells)
+    for (const auto& [group, row] : rows_)
+      for (const auto& [other, cell] : row.cells)
         if (other == place && cell != other && cell != unknown && cell != "---") return false;
     return true;
   }
 
  private:
   static std::string group_of(const std::string& label) { return label.substr(0, label.find(':')); }
+  static std::set<std::string> ops_of(const std::string& label) {
+    std::set<std::string> ops;
+    for (auto begin = label.find(": "); begin != std::string::npos; begin = label.find(", ", begin)) {
+      begin += 2;
+      ops.insert(label.substr(begin, label.find(", ", begin) - begin));
+    }
+    return ops;
+  }
   /// What stands between the bars of a line.
   static std::vector<std::string> cells_of(const std::string& line) {
     std::vector<std::string> cells;
@@ -92,13 +103,18 @@ class SupportMatrix {
     return text.empty() ? unknown : text;
   }
   std::string known(const std::string& label, const std::string& place) const {
-    const auto row = cells_.find(group_of(label));
-    if (row == cells_.end() || !row->second.contains(place)) return unknown;
-    return row->second.at(place);
+    const auto row = rows_.find(group_of(label));
+    if (row == rows_.end() || !row->second.cells.contains(place)) return unknown;
+    return std::ranges::includes(row->second.ops, ops_of(label)) ? row->second.cells.at(place) : unknown;
   }
 
+  struct Row {
+    std::set<std::string> ops;
+    std::map<std::string, std::string> cells;  // by place
+  };
+
   std::string before_, behind_;
-  std::map<std::string, std::map<std::string, std::string>> cells_;  // by group, then place
+  std::map<std::string, Row> rows_;  // by group
 };
 
 }  // namespace op_table

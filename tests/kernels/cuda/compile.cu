@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The tests of this folder as one CUDA program, for nvcc, without float_model_test, whose models would take it another
-// minute; op_table.cu has every op in float. Where there is no GPU it says so and ends with 77.
+// The tests of this folder as one CUDA program, for nvcc, without those that only compile where there is a GPU, since
+// they take nvcc minutes: op_table.cu, models.cu. Where there is no GPU it says so and ends with 77.
 #include "attention_decode_test.cpp"
 #include "attention_test.cpp"
 #include "elementwise_test.cpp"

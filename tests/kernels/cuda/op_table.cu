@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The op table on a GPU, for nvcc: the same entries and checks as on the CPU.
+// The op table on a GPU, for nvcc: the same entries and checks as on the CPU, and the same numbers.
 #define PLINTH_TESTS_ON_CUDA
 #include "ops/activation_table_test.cpp"
 #include "ops/arithmetic_table_test.cpp"
@@ -14,3 +14,4 @@
 #include "ops/rows_table_test.cpp"
 #include "ops/shape_table_test.cpp"
 #include "ops/softmax_table_test.cpp"
+#include "parity_test.cpp"
