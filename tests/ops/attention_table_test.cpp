@@ -87,6 +87,7 @@ Sizes any_sizes(Random& random) {
   Sizes s{.B = 1 + random.below(2), .H = 1 + random.below(3), .G = 1 + random.below(2), .T = 1, .S = 1, .D = 1};
   s.H *= s.G;
   s.D = head_sizes[random.below(std::size(head_sizes))];
+  if (s.B * s.H * s.D > random.most()) s.B = s.H = s.G = 1;
   const std::int64_t longest = std::max<std::int64_t>(3, 4 * random.most() / (s.B * s.H * s.D));
   s.T = random.one_in(4) ? 1 + random.below(8) : random.length(std::min<std::int64_t>(longest, 300));
   s.S = random.length(std::min<std::int64_t>(longest, 700));
