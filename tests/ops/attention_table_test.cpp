@@ -83,14 +83,14 @@ std::vector<Input> inputs(const Sizes& s, Layout layout, double reach) {
 
 /// Of a random problem, whose heads' sizes include those of the tensor cores' kernels.
 Sizes any_sizes(Random& random) {
-  constexpr std::int64_t head_sizes[] = {1, 7, 8, 20, 32, 48, 64, 64, 80, 96, 128, 128, 160, 256};
+  constexpr std::int64_t head_sizes[] = {7, 8, 20, 32, 48, 64, 64, 80, 96, 128, 128, 160, 256};
   Sizes s{.B = 1 + random.below(2), .H = 1 + random.below(3), .G = 1 + random.below(2), .T = 1, .S = 1, .D = 1};
   s.H *= s.G;
   s.D = head_sizes[random.below(std::size(head_sizes))];
   if (s.B * s.H * s.D > random.most()) s.B = s.H = s.G = 1;
   const std::int64_t longest = std::max<std::int64_t>(3, 4 * random.most() / (s.B * s.H * s.D));
   s.T = random.one_in(4) ? 1 + random.below(8) : random.length(std::min<std::int64_t>(longest, 300));
-  s.S = random.length(std::min<std::int64_t>(longest, 700));
+  s.S = 1 + random.length(std::min<std::int64_t>(longest, 700));  // of a single one, gradients are but rounding
   return s;
 }
 
@@ -196,7 +196,7 @@ OpSpec masked_spec(const char* name, Form form) {
   spec.random = [=](Random& random) {
     const Sizes s = any_sizes(random);
     Sight sight{.causal = random.one_in(2)};
-    if (sight.causal && random.one_in(2)) sight.window = 1 + random.below(s.S);
+    if (sight.causal && random.one_in(2)) sight.window = 2 + random.below(s.S);
     if (random.one_in(2)) sight.rows = any_rows(random, s);
     return Sample{"", inputs(s, any_layout(random), 2), operation(form, sight, random.one_in(2) ? 0 : 0.1), {}};
   };

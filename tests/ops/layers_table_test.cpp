@@ -38,6 +38,13 @@ Reference linear_of(Activation activation) {
   };
 }
 
+/// How many outputs a layer over rows of x has, so that neither they nor its weight are many more elements than those of
+/// x. They are at least 8: an activation of a single sum may be all but 0, and then only rounding.
+std::int64_t many_outputs(Random& random, const Shape& x, std::int64_t inputs) {
+  const std::int64_t rows = plinth::element_count(x) / std::max<std::int64_t>(x[-1], 1);
+  return 7 + random.length(std::max<std::int64_t>(1, random.most() / std::max({rows, inputs, std::int64_t{1}})));
+}
+
 /// A linear layer with the activation F, whose formula is `activation`.
 template <class F, class Activation>
 OpSpec linear_spec(const std::string& name, Activation activation) {
@@ -71,7 +78,7 @@ OpSpec linear_spec(const std::string& name, Activation activation) {
   add("large", {131, 67}, {141, 67}, true);
   spec.random = [=](Random& random) {
     const Shape x = any_shape(random, 1 + random.below(3));
-    const std::int64_t outputs = random.length(std::min<std::int64_t>(300, random.most() / std::max<std::int64_t>(x[-1], 1) + 1));
+    const std::int64_t outputs = many_outputs(random, x, x[-1]);
     return sample("", x, {outputs, x[-1]}, random.one_in(2), any_layout(random));
   };
   const auto refuse = [&](const Shape& x, const Shape& weight, const Shape& bias) {
@@ -128,8 +135,7 @@ OpSpec feed_forward_spec() {
   add("large", {131, 67}, 141, 67, true);
   spec.random = [=](Random& random) {
     const Shape x = any_shape(random, 1 + random.below(3));
-    const std::int64_t most = std::min<std::int64_t>(300, random.most() / std::max<std::int64_t>(x[-1], 1) + 1);
-    const std::int64_t inner = random.length(most), outputs = random.length(std::min(most, random.most() / inner + 1));
+    const std::int64_t inner = many_outputs(random, x, x[-1]), outputs = many_outputs(random, x, inner);
     return sample("", x, inner, outputs, random.one_in(2), any_layout(random));
   };
   const auto refuse = [&](const Shape& x, const Shape& w1, const Shape& w2) {
