@@ -26,12 +26,16 @@ template <class T>
 std::vector<Computed> computed_in(const OpSpec& spec, std::int64_t count, std::int64_t most) {
   std::vector<Computed> all(static_cast<std::size_t>(count));
   std::exception_ptr wrong;
+#ifdef _OPENMP
 #pragma omp parallel for schedule(dynamic)
+#endif
   for (std::int64_t number = 0; number < count; ++number) {
     try {
       all[static_cast<std::size_t>(number)] = computed_random<T>(spec, static_cast<unsigned>(number), most);
     } catch (...) {
+#ifdef _OPENMP
 #pragma omp critical
+#endif
       wrong = std::current_exception();
     }
   }
