@@ -263,7 +263,7 @@ inline Failures check_refusals(const OpSpec& spec) {
 }
 
 /// Values and gradients in float are the same bits for any number of threads.
-inline Failures check_threads(const OpSpec& spec) {
+inline Failures check_threads([[maybe_unused]] const OpSpec& spec) {
   Failures failures;
 #ifdef _OPENMP
   const int before = omp_get_max_threads();
