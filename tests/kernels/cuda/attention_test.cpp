@@ -147,7 +147,7 @@ TEST_CASE("cuda attention: what lies outside a row's keys is not read, and gets 
 TEST_CASE("cuda attention: keys outside the tensor give NaN in their batch row, and only there", "[cuda]") {
   const Sizes valid = {2, 1, 1, 20, 30, 16, true, 0, {10, 0, 30, 10, 0, 30}};
   const AttentionOnCuda<plinth::half> wanted{Problem<plinth::half>(valid)};
-  for (const auto& [begin, end] : {std::pair{-1, 30}, {0, 31}, {-5, 40}}) {
+  for (const auto& [begin, end] : {std::pair{-1, 30}, std::pair{0, 31}, std::pair{-5, 40}}) {
     Problem<plinth::half> problem(valid);
     problem.rows[4] = begin, problem.rows[5] = end;
     const AttentionOnCuda<plinth::half> found(problem);

@@ -63,7 +63,7 @@ const std::vector<SamplingOptions>& many_options() {
 
 TEMPLATE_TEST_CASE("cuda draws the CPU's tokens", "[cuda]", float, bfloat16, plinth::half) {
   using T = TestType;
-  for (const auto& [rows, columns] : {std::pair{2u, 1u}, {4u, 2u}, {6u, 37u}, {3u, 1000u}, {1u, 2503u}})
+  for (const auto& [rows, columns] : {std::pair{2u, 1u}, std::pair{4u, 2u}, std::pair{6u, 37u}, std::pair{3u, 1000u}, std::pair{1u, 2503u}})
     for (std::size_t o = 0; o < many_options().size(); ++o) {
       const SamplingOptions& options = many_options()[o];
       if (columns > 1024 && o % 4 != 0) continue;
@@ -117,7 +117,7 @@ TEMPLATE_TEST_CASE("cuda: logits without a finite maximum give no token", "[cuda
   const auto none = [](float a, float b) {
     std::vector<TestType> logits(12, TestType(1.0f));
     logits[1] = logits[7] = TestType(a), logits[8] = TestType(b);
-    for (const SamplingOptions& options : {SamplingOptions{}, {.temperature = 0}, {.top_k = 2, .top_p = 0.5}})
+    for (const auto& options : std::vector<SamplingOptions>{{}, {.temperature = 0}, {.top_k = 2, .top_p = 0.5}})
       CHECK(draw(logits, 1, options)[0] == -1);
   };
   none(NAN, 0), none(-NAN, 0), none(INFINITY, 0), none(0, INFINITY);

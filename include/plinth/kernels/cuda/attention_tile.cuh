@@ -119,6 +119,7 @@ __device__ void store_rows(const T* tile, const HeadRows<T>& to, int first, int 
 template <class T, int Strips, int Eights>
 __device__ void put_rows(const float (&c)[Strips][Eights][4], T* rows) {
   using Pair = Pack<T, 2>;
+  static_assert(sizeof(Pair) == sizeof(std::uint32_t));  // completes it, as __builtin_bit_cast of CUDA 12 does not
   const int lane = lane_number();
   for_constants<Strips * Eights>([&](int at) {
     const int m = at / Eights, n = at % Eights;
