@@ -190,6 +190,28 @@ TEST_CASE("gradients that half cannot hold are scaled until they fit") {
   CHECK(trainer.state().loss_scale.finite_steps == 6);
 }
 
+TEST_CASE("a step that the optimiser or the loss scale has no memory for is none") {
+  const auto loss = [](const auto& model) { return sum(cast<float>(model.w)) * 4.0; };  // 2^18, so the scale falls
+  std::int64_t k = 0;
+  for (bool failed = true; failed; ++k) {
+    Slope model;
+    Trainer trainer(model, {.steps = 1, .clip_norm = 0}, Sgd(model), [](std::int64_t) { return 0.5; });
+    memory<Cpu>::fail_after(k);
+    try {
+      trainer.fit([&](const MicroStep&) { return loss(model); });
+      failed = false;
+    } catch (const MemoryError&) {
+    }
+    memory<Cpu>::fail_after(-1);
+    INFO("allocation " << k);
+    const TrainerState state = trainer.state();
+    CHECK(state.next_step == (failed ? 0 : 1));
+    CHECK(trainer.optimizer().steps() == state.next_step);
+    CHECK(state.loss_scale.factor == (failed ? 65536 : 32768));
+  }
+  CHECK(k > 20);
+}
+
 TEST_CASE("gradients that no scale makes finite stop the run and are named") {
   Slope model;
   Trainer trainer(model, {.steps = 100});

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <utility>
 
 #include <plinth/ops/arithmetic.hpp>
 #include <plinth/train/non_finite.hpp>
@@ -89,12 +90,13 @@ class LossScale {
   }
 
   /// Takes note of a step whose gradients were all finite, or, where the number `finite` () is 0, were not. Where the
-  /// number `good` () is 0, the step does not count, and nothing changes.
+  /// number `good` () is 0, the step does not count, and nothing changes; nor where it throws MemoryError.
   void follow(const Scalar& finite, const Scalar& good) {
     const Scalar change = combined(detail::ScaleChange{interval, growth, backoff}, finite_steps_, finite);
     const Scalar steps = combined(detail::FiniteSteps{interval}, finite_steps_, finite);
+    Scalar factor = combined(detail::BoundedProduct{lowest / 2, highest}, factor_, (change - 1) * good + 1);
     finite_steps_ = finite_steps_ + (steps - finite_steps_) * good;
-    factor_ = combined(detail::BoundedProduct{lowest / 2, highest}, factor_, (change - 1) * good + 1);
+    factor_ = std::move(factor);
   }
 
   /// Waits for the device.
