@@ -28,7 +28,7 @@ TEST_CASE("ALiBi slopes of the paper for eight heads") {
 
 TEST_CASE("ALiBi takes off distance times slope, to both sides") {
   const Tensor<std::int32_t> queries({2, 2}, {3, 4, 0, 7}), keys({2, 3}, {2, 3, 5, 0, 1, 2});
-  const auto bias = alibi_bias<double>(queries, keys, 2);  // slopes 1/16 and 1/256
+  const auto bias = AlibiBias<double>(2)(queries, keys);  // slopes 1/16 and 1/256
   CHECK(bias.shape() == Shape{2, 2, 2, 3});
   const std::vector<double> first = {-1, 0, -2, -2, -1, -1}, second = {0, -1, -2, -7, -6, -5};
   std::vector<double> expected;
@@ -40,22 +40,22 @@ TEST_CASE("ALiBi takes off distance times slope, to both sides") {
 
 TEST_CASE("one row of positions serves all rows of the others") {
   const Tensor<std::int32_t> one({1, 2}, {4, 6}), two({2, 2}, {3, 4, 0, 7}), repeated({2, 2}, {4, 6, 4, 6});
-  CHECK(alibi_bias<float>(one, two, 3).shape() == Shape{2, 3, 2, 2});
-  CHECK(alibi_bias<float>(one, two, 3).to_vector() == alibi_bias<float>(repeated, two, 3).to_vector());
-  CHECK(alibi_bias<float>(two, one, 3).to_vector() == alibi_bias<float>(two, repeated, 3).to_vector());
+  CHECK(AlibiBias<float>(3)(one, two).shape() == Shape{2, 3, 2, 2});
+  CHECK(AlibiBias<float>(3)(one, two).to_vector() == AlibiBias<float>(3)(repeated, two).to_vector());
+  CHECK(AlibiBias<float>(3)(two, one).to_vector() == AlibiBias<float>(3)(two, repeated).to_vector());
 }
 
 TEST_CASE("ALiBi in 16 bits is the bias rounded once") {
   const Tensor<std::int32_t> positions({1, 3}, {0, 1, 999});
-  const auto bias = alibi_bias<bfloat16>(positions, positions, 12).to_vector();
-  const auto exact = alibi_bias<double>(positions, positions, 12).to_vector();
+  const auto bias = AlibiBias<bfloat16>(12)(positions, positions).to_vector();
+  const auto exact = AlibiBias<double>(12)(positions, positions).to_vector();
   for (std::size_t i = 0; i < bias.size(); ++i) CHECK(bias[i].bits == bfloat16(static_cast<float>(exact[i])).bits);
 }
 
 TEST_CASE("ALiBi refuses what does not fit") {
   const Tensor<std::int32_t> three({3, 2}, {0, 1, 0, 1, 0, 1}), one({1, 2}, {0, 1}), two({2, 2}, {0, 1, 0, 1});
-  CHECK_THROWS_AS(alibi_bias<float>(three, two, 2), ShapeError);
-  CHECK_THROWS_WITH(alibi_bias<float>(three, two, 2),
+  CHECK_THROWS_AS(AlibiBias<float>(2)(three, two), ShapeError);
+  CHECK_THROWS_WITH(AlibiBias<float>(2)(three, two),
                     "alibi: query positions (3, 2) and key positions (2, 2) are not (B, T) and (B, S)");
-  CHECK_THROWS_AS(alibi_bias<float>(one, one, 0), ArgumentError);
+  CHECK_THROWS_AS(AlibiBias<float>(0)(one, one), ArgumentError);
 }

@@ -77,9 +77,8 @@ class KeyValueCache {
 
   /// The positions (1, S) of the keys that append returns with the next T tokens.
   Tensor<std::int32_t, D> key_positions(std::int64_t tokens) const {
-    std::vector<std::int32_t> positions(static_cast<std::size_t>(shown(tokens)));
-    for (std::size_t i = 0; i < positions.size(); ++i) positions[i] = static_cast<std::int32_t>(i);
-    return Tensor<std::int32_t, D>({1, shown(tokens)}, positions);
+    if (!places_.defined()) places_ = detail::counted<D>(capacity_);
+    return detail::TensorAccess::view(places_, {1, shown(tokens)}, {capacity_, 1});
   }
 
   /// AttentionMask::rows of the next T tokens: they see what their row holds, and each other; the next step changes
@@ -219,6 +218,7 @@ class KeyValueCache {
   std::vector<std::int64_t> lengths_;
   bool whole_ = false;
   mutable Tensor<std::int32_t, D> positions_, rows_;  // (B, T) and (B, 3) of the next tokens, with room
+  mutable Tensor<std::int32_t, D> places_;            // (capacity), 0, 1, 2 ..., where anybody asked for them
   mutable std::int64_t prepared_ = -1;                // for how many tokens; -1: the lengths have changed since
   std::vector<Layer> layers_;
 };

@@ -37,7 +37,7 @@ concept CachedModel = requires(const M& model, const Tensor<std::int32_t, typena
 };
 
 /// What a model says of the token behind a sequence, which grows at its end or loses tokens at its beginning. Where the
-/// device has graphs, steps of one token are replays.
+/// device has graphs, the steps of one token of a longer text are replays.
 template <class M>
 class NextToken {
  public:
@@ -46,7 +46,9 @@ class NextToken {
 
   /// For `count` tokens that may grow by `length`.
   NextToken(const M& model, std::int64_t count, std::int64_t length)
-      : model_(model), cache_(1, count + std::clamp<std::int64_t>(model.config.context - count, 0, length)) {}
+      : model_(model),
+        cache_(1, count + std::clamp<std::int64_t>(model.config.context - count, 0, length)),
+        replay_(length >= worth_recording) {}
 
   /// The logits (1, 1, V) behind tokens [begin, tokens.size()).
   Tensor<T, D> logits(std::span<const std::int32_t> tokens, std::int64_t begin) {
@@ -77,6 +79,9 @@ class NextToken {
     if (!called) cache_.advance(1);
     return logits_;
   }
+
+  /// From how many tokens on steps are recorded: making a graph of a step takes the time of queueing some of them.
+  static constexpr std::int64_t worth_recording = 16;
 
   const M& model_;
   KeyValueCache<T, D> cache_;

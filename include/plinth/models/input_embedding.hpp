@@ -16,16 +16,6 @@
 
 namespace plinth {
 
-namespace detail {
-
-/// 0, 1, ... (n)
-template <class D>
-Tensor<std::int32_t, D> counted(std::int64_t n) {
-  return tabulate<std::int32_t, D>({n}, [](std::int64_t i) { return static_cast<std::int32_t>(i); });
-}
-
-}  // namespace detail
-
 /// token + position + segment, normalised where the config says so; beside sinusoids tokens are multiplied by sqrt(C).
 /// Vaswani et al. 2017, section 3.4; segments: Devlin et al. 2019, section 3.2.
 template <class T, class D = Cpu>

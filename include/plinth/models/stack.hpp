@@ -17,21 +17,20 @@ namespace plinth {
 /// The blocks of an encoder or a decoder, with the norm behind the last where each block begins with one.
 template <class T, class D = Cpu>
 struct TransformerStack {
-  PositionKind position = PositionKind::none;       ///< how its attention knows of places
-  std::int64_t heads = 0;                           ///< H
   RotaryTable<T, D> rotary;                         ///< for rotary positions; else undefined
   std::optional<RelativeBias<T, D>> relative_bias;  ///< for relative positions, of all layers
+  std::optional<AlibiBias<T, D>> alibi_bias;        ///< for ALiBi, of all layers
   std::vector<TransformerBlock<T, D>> blocks;       ///< in the order of the pass
   std::optional<Norm<T, D>> final_norm;             ///< (C), where norms are pre
   std::int64_t blocks_per_checkpoint = 0;  ///< in training; 0: no gradient checkpoints, see checkpoint_sequence
 
   /// Of a completed config. A causal stack counts distances to earlier tokens only.
-  TransformerStack(const TransformerConfig& config, bool causal, bool with_memory)
-      : position(config.position), heads(config.heads) {
-    if (position == PositionKind::rotary)
+  TransformerStack(const TransformerConfig& config, bool causal, bool with_memory) {
+    if (config.position == PositionKind::rotary)
       rotary = {config.context, config.head_size, config.rope_theta, config.rope_layout, config.rope_scaling};
-    if (position == PositionKind::relative)
-      relative_bias.emplace(heads, RelativeBuckets{config.relative_buckets, config.relative_distance, !causal});
+    if (config.position == PositionKind::relative)
+      relative_bias.emplace(config.heads, RelativeBuckets{config.relative_buckets, config.relative_distance, !causal});
+    if (config.position == PositionKind::alibi) alibi_bias.emplace(config.heads);
     for (std::int64_t i = 0; i < config.layers; ++i) blocks.emplace_back(config, with_memory);
     if (config.norm_placement == NormPlacement::pre)
       final_norm.emplace(config.norm, config.hidden, config.bias, config.norm_epsilon);
@@ -66,9 +65,9 @@ struct TransformerStack {
  private:
   void add_position_bias(AttentionMask<T, D>& mask, const Tensor<std::int32_t, D>& positions,
                          const KeyValueCache<T, D>* cache) const {
-    if (position != PositionKind::alibi && position != PositionKind::relative) return;
+    if (!relative_bias && !alibi_bias) return;
     const auto keys = cache ? cache->key_positions(positions.size(1)) : positions;  // (B, S), or (1, S)
-    const auto bias = relative_bias ? (*relative_bias)(positions, keys) : alibi_bias<T>(positions, keys, heads);
+    const auto bias = relative_bias ? (*relative_bias)(positions, keys) : (*alibi_bias)(positions, keys);
     mask.bias = mask.bias.defined() ? mask.bias + bias : bias;  // (B, H, T, S)
   }
 };

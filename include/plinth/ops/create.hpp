@@ -45,6 +45,12 @@ Tensor<T, D> tabulate(const Shape& shape, const F& f) {
   return y;
 }
 
+/// 0, 1, ... (n)
+template <class D>
+Tensor<std::int32_t, D> counted(std::int64_t n) {
+  return tabulate<std::int32_t, D>({n}, [](std::int64_t i) { return static_cast<std::int32_t>(i); });
+}
+
 }  // namespace detail
 
 /// Normal random numbers with mean 0: element i is a function of the stream and i alone.  PyTorch: randn * deviation.

@@ -38,20 +38,28 @@ struct MinusDistance {
 
 }  // namespace detail
 
-/// -m_h |query position - key position|, what is added to the scores: query_positions (B, T), key_positions (B, S) ->
-/// (B, H, T, S), where either may have one row for all. Same paper; distances to both sides are the symmetric
-/// form. Throws ShapeError, ArgumentError.
-template <Real T, class D>
-Tensor<T, D> alibi_bias(const Tensor<std::int32_t, D>& query_positions, const Tensor<std::int32_t, D>& key_positions,
-                        std::int64_t heads) {
-  using A = accumulator_t<T>;
-  const auto distances = detail::over_pairs<A>("alibi", detail::MinusDistance{}, query_positions, key_positions);
-  const auto slopes = alibi_slopes(heads);
-  const Tensor<A, D> each_head({heads, 1, 1}, std::vector<A>(slopes.begin(), slopes.end()));
-  const Shape all_heads = {distances.size(0), 1, distances.size(1), distances.size(2)};
-  const auto shared = detail::TensorAccess::view(distances, all_heads, contiguous_strides(all_heads));  // (B, 1, T, S)
-  const auto bias = detail::binary<detail::Times>("alibi", shared, each_head);                          // (B, H, T, S)
-  return detail::converted<T>(bias);
-}
+/// What is added to the scores of all layers of one stack. It has no parameters.
+template <class T, class D = Cpu>
+struct AlibiBias {
+  Tensor<accumulator_t<T>, D> slopes;  ///< (H, 1, 1), those of alibi_slopes
+
+  /// Throws ArgumentError when heads is not positive.
+  explicit AlibiBias(std::int64_t heads) {
+    const auto values = alibi_slopes(heads);
+    slopes = Tensor<accumulator_t<T>, D>({heads, 1, 1}, std::vector<accumulator_t<T>>(values.begin(), values.end()));
+  }
+
+  /// -m_h |query position - key position|: query_positions (B, T), key_positions (B, S) -> (B, H, T, S), where either
+  /// may have one row for all. Same paper; distances to both sides are the symmetric form. Throws ShapeError.
+  Tensor<T, D> operator()(const Tensor<std::int32_t, D>& query_positions,
+                          const Tensor<std::int32_t, D>& key_positions) const {
+    using A = accumulator_t<T>;
+    const auto distances = detail::over_pairs<A>("alibi", detail::MinusDistance{}, query_positions, key_positions);
+    const Shape all_heads = {distances.size(0), 1, distances.size(1), distances.size(2)};
+    const auto shared = detail::TensorAccess::view(distances, all_heads, contiguous_strides(all_heads));  // (B, 1, T, S)
+    const auto bias = detail::binary<detail::Times>("alibi", shared, slopes);                             // (B, H, T, S)
+    return detail::converted<T>(bias);
+  }
+};
 
 }  // namespace plinth

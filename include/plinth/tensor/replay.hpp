@@ -17,6 +17,7 @@ concept Recordable = requires(const graph<D>& recorded) { recorded.replay(); };
 template <class D>
 class Replay {
  public:
+  explicit Replay(bool = true) {}
   /// Queues what body() queues. True: body was called; false: what it had queued was replayed, and what else it does is
   /// the caller's to do. undo() takes back what a call that was not completed may have done.
   template <class Body, class Undo>
@@ -37,6 +38,9 @@ class Replay {
 template <Recordable D>
 class Replay<D> {
  public:
+  /// Records nothing where that is not wanted.
+  explicit Replay(bool wanted = true) : recordable_(wanted) {}
+
   template <class Body, class Undo>
   bool run(const Body& body, const Undo& undo) {
     if (graph_) {
@@ -76,7 +80,7 @@ class Replay<D> {
   }
 
   std::optional<graph<D>> graph_;
-  bool called_ = false, recordable_ = true;
+  bool called_ = false, recordable_;
 };
 
 }  // namespace plinth::detail

@@ -39,6 +39,15 @@ class RecordedStep {
   TrainingScope<D> scope(std::int64_t micro) const { return TrainingScope<D>(keys_[static_cast<std::size_t>(micro)]); }
   /// @}
 
+  /// What the loss is multiplied by in half precision, at an address that stays.
+  /// @{
+  const Scalar& factor() const { return factor_; }
+  void set_factor(const Scalar& factor) {
+    if (!factor_.defined()) factor_ = Scalar(Shape());
+    kernels<D>::copy(queue<D>::current(), {1}, {1}, factor.data(), {1}, factor_.mutable_data());
+  }
+  /// @}
+
   /// The passes of this step over draw(micro-step), batches in the program's memory: gathers the gradients of a model
   /// that has none, and returns the loss. passes() computes both from batch(micro) within scope(micro).
   template <class Draw, class Passes>
@@ -101,7 +110,7 @@ class RecordedStep {
   std::vector<Batch<D>> batches_;
   std::vector<Part> parts_;
   Replay<D> replay_;
-  Scalar loss_;
+  Scalar loss_, factor_;
   std::vector<std::pair<Tensor<T, D>, Tensor<T, D>>> gradients_;
 };
 

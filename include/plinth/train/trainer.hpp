@@ -79,7 +79,6 @@ class Trainer {
   using D = typename M::device;
   using Scalar = Tensor<accumulator_t<T>, D>;  // of rank 0
   static constexpr bool scales_loss = std::same_as<T, half>;
-  static constexpr bool records = detail::Recordable<D> && !scales_loss;
 
  public:
   /// With AdamW and a cosine with warm-up, or a LinearSchedule. Throws ArgumentError for options out of range.
@@ -115,18 +114,16 @@ class Trainer {
 
   /// Trains a language model: loss(at) is model.loss(inputs, targets) of a batch of windows. On CUDA the passes of the
   /// second step are recorded in a graph (graph<Cuda>), which later steps replay, and recorded anew when a parameter, its
-  /// need of a gradient or a dropout of the model has changed. So model.loss is called twice, and what it takes from the
-  /// program's memory besides the batch (a factor of the loss, say) stays as it was: give fit(loss) a loss that changes,
-  /// which is called each time. The recording keeps all memory of the passes until fit returns. In half precision, and
-  /// where model.loss copies between the program and the device (ALiBi, T5's relative positions), every step queues its
-  /// kernels one by one.
+  /// need of a gradient or a dropout of the model has changed; not where model.loss copies between the program and the
+  /// device. So model.loss is called twice, and what it takes from the program's memory besides the batch (a factor of
+  /// the loss, say) stays as it was: give fit(loss) a loss that changes, which is called each time. The recording keeps
+  /// the memory of the passes, which micro-steps share, until fit returns. The update's few kernels are not recorded.
   template <class Observer = detail::Unobserved>
   void fit(const TokenWindows& data, Observer&& observer = {}) {
-    static_assert(
-        LanguageModel<M>,
-        "a language model has loss(tokens, targets), such as: return cross_entropy((*this)(tokens), targets);");
+    static_assert(LanguageModel<M>, "a language model has loss(tokens, targets), such as: "
+                                    "return cross_entropy((*this)(tokens), targets);");
     const auto loss = [&](const MicroStep& at) { return loss_of(windows<D>(data, at)); };
-    if constexpr (records) {
+    if constexpr (detail::Recordable<D>) {
       detail::RecordedStep<M> recorded(options_.seed, options_.accumulation);
       train([&] { return backward_of_step(recorded, data); }, loss, observer);
     } else {
@@ -217,26 +214,27 @@ class Trainer {
   /// Gathers the gradients of the next step and returns its loss.
   template <class Loss>
   Scalar backward_of_step(Loss& loss) {
-    return backward_of_step(loss, [&](std::int64_t micro) { return TrainingScope<D>(options_.seed, next_step_, micro); });
+    const auto scope = [&](std::int64_t micro) { return TrainingScope<D>(options_.seed, next_step_, micro); };
+    return backward_of_step(loss, scope, loss_scale_.factor());
   }
   /// The same of a language model, by a replay where that is possible.
   Scalar backward_of_step(detail::RecordedStep<M>& recorded, const TokenWindows& data) {
     const auto draw = [&](std::int64_t micro) { return windows<Cpu>(data, {options_.seed, next_step_, micro}); };
     const auto loss = [&](const MicroStep& at) { return loss_of(recorded.batch(at.micro_step)); };
-    return recorded.run(model_, next_step_, draw, [&] {
-      return backward_of_step(loss, [&](std::int64_t micro) { return recorded.scope(micro); });
-    });
+    const auto scope = [&](std::int64_t micro) { return recorded.scope(micro); };
+    if constexpr (scales_loss) recorded.set_factor(loss_scale_.factor());
+    return recorded.run(model_, next_step_, draw, [&] { return backward_of_step(loss, scope, recorded.factor()); });
   }
   /// Gathers the gradients of loss(micro-step), each within scope(number of the micro-step), and returns their mean.
   template <class Loss, class Scope>
-  Scalar backward_of_step(Loss& loss, const Scope& scope) {
+  Scalar backward_of_step(Loss& loss, const Scope& scope, const Scalar& factor) {
     Scalar mean;
     for (std::int64_t micro = 0; micro < options_.accumulation; ++micro) {
       const TrainingScope<D> training = scope(micro);
       const auto part =
           loss(MicroStep{options_.seed, next_step_, micro}) * (1.0 / static_cast<double>(options_.accumulation));
       if constexpr (scales_loss)
-        backward(part * loss_scale_.factor());
+        backward(part * factor);
       else
         backward(part);
       mean = mean.defined() ? mean + detach(part) : detach(part);
@@ -253,8 +251,10 @@ class Trainer {
       const Scalar unscaled = full<accumulator_t<T>, D>(Shape(), 1) / loss_scale_.factor(), fits = is_finite(norm);
       factor = factor.defined() ? factor * unscaled : unscaled;
       watch_.follow(mean + loss_scale_.broken(), [&](const Scalar& good) {
+        auto followed = loss_scale_;
+        followed.follow(fits, good);
         optimizer_.step(rate, StepControl<accumulator_t<T>, D>{good * fits, factor});
-        loss_scale_.follow(fits, good);
+        loss_scale_ = std::move(followed);  // with the step, or not at all
       });
     } else {
       watch_.follow(mean + norm, [&](const Scalar& finite) {
