@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include <plinth/kernels/arguments.hpp>
+#include <plinth/kernels/cuda/elementwise.cuh>
 #include <plinth/kernels/cuda/launch.cuh>
 #include <plinth/tensor/element.hpp>
 
@@ -33,39 +34,41 @@ class GemmStrip {
   static_assert(Tile::threads % Tile::depth == 0 && Tile::threads % Tile::edge == 0);
 
  public:
-  /// Lines [first, lines) of an operand with `depth` steps. Threads walk along whichever side is dense in memory.
+  /// Lines [first, lines) of an operand. Threads walk along whichever side is dense in memory.
   __device__ GemmStrip(const T* operand, std::int64_t first, std::int64_t lines, std::int64_t line_stride,
-                       std::int64_t depth, std::int64_t depth_stride)
-      : lines_left_(lines - first), depth_left_(depth), depth_stride_(depth_stride) {
+                       std::int64_t depth_stride)
+      : depth_stride_(depth_stride) {
     const int thread = static_cast<int>(threadIdx.x);
     const bool along_depth = depth_stride == 1;
-    line_ = along_depth ? thread / Tile::depth : thread % Tile::edge;
+    const int line = along_depth ? thread / Tile::depth : thread % Tile::edge;
+    const int line_jump = along_depth ? Tile::threads / Tile::depth : 0;
     step_ = along_depth ? thread % Tile::depth : thread / Tile::edge;
-    line_jump_ = along_depth ? Tile::threads / Tile::depth : 0;
     step_jump_ = along_depth ? 0 : Tile::threads / Tile::edge;
-    source_ = operand + (first + line_) * line_stride + step_ * depth_stride;
-    jump_ = line_jump_ * line_stride + step_jump_ * depth_stride;
+    source_ = operand + (first + line) * line_stride + step_ * depth_stride;
+    jump_ = line_jump * line_stride + step_jump_ * depth_stride;
+    place_ = step_ * Tile::pitch + line;
+    place_jump_ = step_jump_ * Tile::pitch + line_jump;
+    for (int e = 0; e < count; ++e) lines_ |= first + line + e * line_jump < lines ? 1u << e : 0;
   }
 
-  /// Reads the next Tile::depth steps into registers; zeros beyond the operand's end.
-  __device__ void load() {
-    for (int e = 0; e < count; ++e) {
-      const bool inside = line_ + e * line_jump_ < lines_left_ && step_ + e * step_jump_ < depth_left_;
+  /// Reads the next Tile::depth steps, of which there are so many, into registers; zeros beyond the operand's end.
+  __device__ void load(int steps) {
+    for_constants<count>([&](auto e) {
+      const bool inside = (lines_ >> e & 1) && step_ + e * step_jump_ < steps;
       values_[e] = inside ? static_cast<A>(source_[e * jump_]) : A(0);
-    }
+    });
     source_ += Tile::depth * depth_stride_;
-    depth_left_ -= Tile::depth;
   }
 
   __device__ void store(A* shared) const {
-    for (int e = 0; e < count; ++e)
-      shared[(step_ + e * step_jump_) * Tile::pitch + line_ + e * line_jump_] = values_[e];
+    for_constants<count>([&](auto e) { shared[place_ + e * place_jump_] = values_[e]; });
   }
 
  private:
   const T* source_;
-  std::int64_t lines_left_, depth_left_, depth_stride_, jump_;
-  int line_, step_, line_jump_, step_jump_;
+  std::int64_t depth_stride_, jump_;  // of what a thread reads next: from step to step, and from value to value
+  int step_, step_jump_, place_, place_jump_;  // the steps of these values, and where they go in shared memory
+  unsigned lines_ = 0;                         // a bit for each value whose line there is
   A values_[count];
 };
 
@@ -94,45 +97,49 @@ __device__ void multiply_strips(const A* left, const A* right, int y, int x, A (
 }
 
 template <class Tile, class T>
-__global__ void __launch_bounds__(Tile::threads, sizeof(T) == 8 ? 1 : 2)  // blocks on a multiprocessor: bounds the registers
+__global__ void __launch_bounds__(Tile::threads, sizeof(T) == 8 ? 1 : 2)  // the latter bounds the registers
     gemm_tiles(GemmShape shape, const T* a, const T* b, T* c, bool accumulate) {
   using A = accumulator_t<T>;
   const std::int64_t across = blocks_for(shape.N, Tile::edge), down = blocks_for(shape.M, Tile::edge);
   const std::int64_t column = blockIdx.x % across * Tile::edge, row = blockIdx.x / across % down * Tile::edge;
   const std::int64_t batch = blockIdx.x / across / down;
-  const int x = static_cast<int>(threadIdx.x) % Tile::threads_across, y = static_cast<int>(threadIdx.x) / Tile::threads_across;
+  const int x = static_cast<int>(threadIdx.x) % Tile::threads_across,
+            y = static_cast<int>(threadIdx.x) / Tile::threads_across;
   A *left = shared_memory<A>(), *right = left + Tile::depth * Tile::pitch;
 
   A sums[Tile::each][Tile::each] = {};
-  GemmStrip<Tile, T> left_strip(a + batch * shape.a.batch, row, shape.M, shape.a.row, shape.K, shape.a.column);
-  GemmStrip<Tile, T> right_strip(b + batch * shape.b.batch, column, shape.N, shape.b.column, shape.K, shape.b.row);
-  left_strip.load();
-  right_strip.load();
+  GemmStrip<Tile, T> left_strip(a + batch * shape.a.batch, row, shape.M, shape.a.row, shape.a.column);
+  GemmStrip<Tile, T> right_strip(b + batch * shape.b.batch, column, shape.N, shape.b.column, shape.b.row);
+  const auto load = [&](std::int64_t k) {
+    const int steps = static_cast<int>(k + Tile::depth < shape.K ? Tile::depth : shape.K - k);
+    left_strip.load(steps);
+    right_strip.load(steps);
+  };
+  load(0);
   for (std::int64_t k = 0; k < shape.K; k += Tile::depth) {
     left_strip.store(left);
     right_strip.store(right);
     block_barrier();
-    left_strip.load();  // the next steps arrive while these are multiplied
-    right_strip.load();
+    if (k + Tile::depth < shape.K) load(k + Tile::depth);  // arrives while these are multiplied
     multiply_strips<Tile>(left, right, y, x, sums);
     block_barrier();
   }
 
-  for (int i = 0; i < Tile::each; ++i)
-    for (int j = 0; j < Tile::each; ++j) {
-      const std::int64_t m = row + Tile::position(y, i), n = column + Tile::position(x, j);
-      if (m >= shape.M || n >= shape.N) continue;
-      T& to = c[batch * shape.c.batch + m * shape.c.row + n];
-      to = static_cast<T>(accumulate ? static_cast<A>(to) + sums[i][j] : sums[i][j]);
-    }
+  for_constants<Tile::each * Tile::each>([&](auto at) {
+    constexpr int i = at / Tile::each, j = at % Tile::each;
+    const std::int64_t m = row + Tile::position(y, i), n = column + Tile::position(x, j);
+    if (m >= shape.M || n >= shape.N) return;
+    T& to = c[batch * shape.c.batch + m * shape.c.row + n];
+    to = static_cast<T>(accumulate ? static_cast<A>(to) + sums[i][j] : sums[i][j]);
+  });
 }
 
 template <class Tile, class T>
 void launch_tiles(queue<Cuda>& queue, const GemmShape& shape, const T* a, const T* b, T* c, bool accumulate) {
   const std::int64_t tiles = blocks_for(shape.M, Tile::edge) * blocks_for(shape.N, Tile::edge);
   constexpr std::size_t strips = 2 * Tile::depth * Tile::pitch;
-  launch(queue, shape.batch * tiles, Tile::threads, strips * sizeof(accumulator_t<T>), gemm_tiles<Tile, T>, shape, a, b, c,
-         accumulate);
+  launch(queue, shape.batch * tiles, Tile::threads, strips * sizeof(accumulator_t<T>), gemm_tiles<Tile, T>, shape, a, b,
+         c, accumulate);
 }
 
 /// Queues C = A B, or C += A B, `shape.batch` times.
