@@ -102,7 +102,7 @@ OpSpec feed_forward_spec() {
               .by_largest = true,
               .why = "what lies between the layers is rounded to 16 bits"};
   const Operation op([]<class T>(const Tensors<T>& in) {
-    return plinth::apply(plinth::FeedForwardOp<plinth::GeluTanh, T, Device>{}, in[0], in[1], in[2], optional(in, 3),
+    return plinth::apply(plinth::FeedForwardOp<T, Device>{}, in[0], in[1], in[2], optional(in, 3),
                          optional(in, 4));
   });
   const auto reference = [](const Arrays& in) {

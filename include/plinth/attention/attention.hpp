@@ -28,6 +28,17 @@ AttentionShape attention_shape(const Tensor<T, D>& q, const Tensor<T, D>& k, con
           .output = head_layout(y), .causal = causal, .window = window, .scale = scale};
 }
 
+/// By the backend's kernel, of heads with whole channels; log_sum_exp (B, H, T) may be null.
+template <class T, class D>
+Tensor<T, D> kernel_attention(const Tensor<T, D>& q, const Tensor<T, D>& k, const Tensor<T, D>& v,
+                              const Tensor<std::int32_t, D>& rows, bool causal, std::int64_t window, double scale,
+                              accumulator_t<T>* log_sum_exp) {
+  auto y = heads_like(q);
+  kernels<D>::attention(queue<D>::current(), attention_shape(q, k, v, y, causal, window, scale), rows.data(), q.data(),
+                        k.data(), v.data(), y.mutable_data(), log_sum_exp);
+  return y;
+}
+
 }  // namespace detail
 
 /// Attention without the (T, S) matrix in memory; backward recomputes it from the log-sum-exp of each row.
@@ -51,10 +62,9 @@ struct AttentionOp {
   Tensor<T, D> forward(const Tensor<T, D>& q, const Tensor<T, D>& k, const Tensor<T, D>& v) {
     const auto whole_q = detail::with_whole_channels(q), whole_k = detail::with_whole_channels(k),
                whole_v = detail::with_whole_channels(v);
-    auto y = detail::heads_like(q);
     log_sum_exp = Tensor<A, D>({q.size(0), q.size(1), q.size(2)});
-    kernels<D>::attention(queue<D>::current(), shape(whole_q, whole_k, whole_v, y), rows.get(name).data(),
-                          whole_q.data(), whole_k.data(), whole_v.data(), y.mutable_data(), log_sum_exp.mutable_data());
+    const auto y = detail::kernel_attention(whole_q, whole_k, whole_v, rows.get(name), causal, window, scale,
+                                            log_sum_exp.mutable_data());
     query = whole_q;
     key = whole_k;
     value = whole_v;
@@ -74,16 +84,11 @@ struct AttentionOp {
       kernels<D>::copy(queue<D>::current(), dy.shape(), dy.strides(), dy.data(), given.strides(), given.mutable_data());
     }
     auto dq = detail::same_heads(q), dk = detail::same_heads(k), dv = detail::same_heads(v);
-    kernels<D>::attention_backward(queue<D>::current(), shape(q, k, v, y), rows.get(name).data(), q.data(), k.data(),
-                                   v.data(), y.data(), log_sum_exp.data(), given.data(), dq.mutable_data(),
-                                   dk.mutable_data(), dv.mutable_data());
+    const auto shape = detail::attention_shape(q, k, v, y, causal, window, scale);
+    kernels<D>::attention_backward(queue<D>::current(), shape, rows.get(name).data(), q.data(), k.data(), v.data(),
+                                   y.data(), log_sum_exp.data(), given.data(), dq.mutable_data(), dk.mutable_data(),
+                                   dv.mutable_data());
     return {dq, dk, dv};
-  }
-
- private:
-  AttentionShape shape(const Tensor<T, D>& q, const Tensor<T, D>& k, const Tensor<T, D>& v,
-                       const Tensor<T, D>& y) const {
-    return detail::attention_shape(q, k, v, y, causal, window, scale);
   }
 };
 
@@ -102,18 +107,6 @@ void check_attention(const Tensor<T, D>& q, const Tensor<T, D>& k, const Tensor<
 /// The factor of the scores: 1 / sqrt(D) unless another one is given.
 inline double attention_scale(double scale, std::int64_t head_size) {
   return scale != 0 ? scale : 1 / std::sqrt(static_cast<double>(head_size));
-}
-
-/// Attention of few queries, of which no gradient is asked.
-template <class T, class D>
-Tensor<T, D> decode_attention(const Tensor<T, D>& q, const Tensor<T, D>& k, const Tensor<T, D>& v,
-                              const AttentionMask<T, D>& mask, double scale) {
-  const auto whole_q = with_whole_channels(q), whole_k = with_whole_channels(k), whole_v = with_whole_channels(v);
-  auto y = heads_like(q);
-  const auto shape = attention_shape(whole_q, whole_k, whole_v, y, mask.causal, mask.window, scale);
-  kernels<D>::attention(queue<D>::current(), shape, dense(mask.rows).data(), whole_q.data(), whole_k.data(),
-                        whole_v.data(), y.mutable_data(), static_cast<accumulator_t<T>*>(nullptr));
-  return y;
 }
 
 }  // namespace detail
@@ -163,10 +156,13 @@ Tensor<T, D> attention(const Tensor<T, D>& q, const Tensor<T, D>& k, const Tenso
                                      detail::dense(mask.rows), {}, {}, {}, {}, {}},
                    q, k, v);
   } else if constexpr (DecodeAttention<kernels<D>, D, T>) {
-    const auto few = detail::attention_shape(q, k, v, q, mask.causal, mask.window, 0);
+    const auto few = detail::attention_shape(q, k, v, q, mask.causal, mask.window,
+                                             detail::attention_scale(scale, q.size(3)));
     if (!mask.bias.defined() && !dropped && kernels<D>::decodes(few) &&
         !(needs_gradient(q) || needs_gradient(k) || needs_gradient(v)))
-      return detail::decode_attention(q, k, v, mask, detail::attention_scale(scale, q.size(3)));
+      return detail::kernel_attention(detail::with_whole_channels(q), detail::with_whole_channels(k),
+                                      detail::with_whole_channels(v), detail::dense(mask.rows), mask.causal,
+                                      mask.window, few.scale, nullptr);
   }
   return composed_attention(q, k, v, mask, scale, dropout);
 }

@@ -25,13 +25,14 @@ enum class ActivationKind {
   sigmoid     ///< Sigmoid; gated: GLU
 };
 
-/// y = F(z) W2^T + b2 with z = x W1^T + b1: both layers in one op, for backends whose products end with F's gradient.
-template <class F, class T, class D>
+/// y = f(z) W2^T + b2 with z = x W1^T + b1 and f = GeluTanh: both layers in one op, for backends whose products end with
+/// f's gradient.
+template <class T, class D>
 struct FeedForwardOp {
   static constexpr const char* name = "feed_forward";
   static constexpr int required_inputs = 3;  ///< the biases may be undefined
-  LinearOp<F, T, D> up;                      ///< x -> F(z)
-  LinearOp<Identity, T, D> down;             ///< F(z) -> y
+  LinearOp<GeluTanh, T, D> up;               ///< x -> f(z)
+  LinearOp<Identity, T, D> down;             ///< f(z) -> y
 
   /// x (..., C), W1 (F, C), W2 (C, F), b1 (F) and b2 (C) or undefined -> (..., C)
   Tensor<T, D> forward(const Tensor<T, D>& x, const Tensor<T, D>& w1, const Tensor<T, D>& w2, const Tensor<T, D>& b1,
@@ -44,7 +45,7 @@ struct FeedForwardOp {
     return y;
   }
 
-  /// {dx, dW1, dW2, db1, db2}: dz = F.backward(z, dy W2), and with it and with dy what linear layers do
+  /// {dx, dW1, dW2, db1, db2}: dz = f.backward(z, dy W2), and with it and with dy what linear layers do
   std::tuple<Tensor<T, D>, Tensor<T, D>, Tensor<T, D>, Tensor<T, D>, Tensor<T, D>> backward(
       const Tensor<T, D>& dy, const Needed<5>& needed) const {
     const auto given = detail::dense(dy);
@@ -63,10 +64,10 @@ struct FeedForwardOp {
     const GemmShape product = down.map.input_product(name, detail::leading_count(dy.shape()));
     Tensor<T, D> dz(z.shape());
     if constexpr (FusedLinearBackward<kernels<D>, D, T>) {
-      kernels<D>::gemm_activation_backward(q, product, up.formula, dy.data(), w.data(), z.data(), dz.mutable_data());
+      kernels<D>::gemm_activation_backward(q, product, GeluTanh{}, dy.data(), w.data(), z.data(), dz.mutable_data());
     } else {
       kernels<D>::gemm(q, product, dy.data(), w.data(), dz.mutable_data(), false);
-      kernels<D>::pointwise_backward(q, dz.count(), up.formula, z.data(), dz.data(), dz.mutable_data());
+      kernels<D>::pointwise_backward(q, dz.count(), GeluTanh{}, z.data(), dz.data(), dz.mutable_data());
     }
     return dz;
   }
@@ -95,7 +96,7 @@ struct FeedForward {
   /// x (..., C) -> (..., C). Throws ShapeError.
   Tensor<T, D> operator()(const Tensor<T, D>& x) const {
     if constexpr (FusedLinearBackward<kernels<D>, D, T>)
-      if (activation == ActivationKind::gelu_tanh && !gate) return in_one<GeluTanh>(x);
+      if (activation == ActivationKind::gelu_tanh && !gate) return in_one(x);
     return down(gate ? activated(*gate, x) * up(x) : activated(up, x));
   }
 
@@ -107,10 +108,9 @@ struct FeedForward {
   }
 
  private:
-  /// down(up(x, F())) as one op
-  template <class F>
+  /// down(up(x, GeluTanh{})) as one op
   Tensor<T, D> in_one(const Tensor<T, D>& x) const {
-    return apply(FeedForwardOp<F, T, D>{{F(), {}, {}, up.packed.of(up.weight)}, {{}, {}, {}, down.packed.of(down.weight)}},
+    return apply(FeedForwardOp<T, D>{{{}, {}, {}, up.packed.of(up.weight)}, {{}, {}, {}, down.packed.of(down.weight)}},
                  x, up.weight, down.weight, up.bias, down.bias);
   }
 
