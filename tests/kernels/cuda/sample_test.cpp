@@ -9,6 +9,7 @@
 #include <limits>
 #include <numeric>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "catch.hpp"
@@ -63,11 +64,12 @@ const std::vector<SamplingOptions>& many_options() {
 
 TEMPLATE_TEST_CASE("cuda draws the CPU's tokens", "[cuda]", float, bfloat16, plinth::half) {
   using T = TestType;
-  for (const auto& [rows, columns] : {std::pair{2u, 1u}, std::pair{4u, 2u}, std::pair{6u, 37u}, std::pair{3u, 1000u}, std::pair{1u, 2503u}})
+  const std::vector<std::pair<std::size_t, std::size_t>> sizes = {{2, 1}, {4, 2}, {6, 37}, {3, 1000}, {2, 5000}};
+  for (const auto& [rows, columns] : sizes)
     for (std::size_t o = 0; o < many_options().size(); ++o) {
       const SamplingOptions& options = many_options()[o];
       if (columns > 1024 && o % 4 != 0) continue;
-      auto logits = numbers::normal<T>(rows * columns, columns + static_cast<std::uint32_t>(o), 3);
+      auto logits = numbers::normal<T>(static_cast<std::int64_t>(rows * columns), static_cast<std::uint32_t>(columns + o), 3);
       for (std::size_t i = 0; i < logits.size(); i += 5)
         if (i % columns > 0) logits[i] = i % 2 ? T(-INFINITY) : logits[i - 1];  // ties
       const auto found = draw(logits, rows, options, 100);
@@ -80,7 +82,7 @@ TEMPLATE_TEST_CASE("cuda draws the CPU's tokens", "[cuda]", float, bfloat16, pli
 }
 
 TEST_CASE("cuda draws of equal logits the smaller ids first, and one token of either zero", "[cuda]") {
-  for (const std::size_t columns : {10u, 900u, 1100u}) {
+  for (const std::size_t columns : {10u, 900u, 5000u}) {
     std::vector<float> logits(columns, 0.0f);
     for (std::size_t i = 0; i < columns; i += 3) logits[i] = -0.0f;
     for (std::int32_t first = 0; first < 2; ++first)

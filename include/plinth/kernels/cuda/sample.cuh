@@ -1,184 +1,28 @@
 // SPDX-License-Identifier: MIT
 // The next token, drawn on the device: what sample() draws from the same logits and the same random word, up to the
 // rounding of probabilities, which are floats here. Nothing is sorted: the token at which the sum of weights in sorted
-// order passes a target is found by two bits of its logit after the other. Weights are integers, so that sums depend on
-// no order.
+// order passes a target is found by some bits of its logit after the others. Weights are integers, so that sums depend
+// on no order.
 #pragma once
 
-#include <algorithm>
-#include <cmath>
 #include <cstdint>
 #include <type_traits>
 
 #include <plinth/kernels/arguments.hpp>
-#include <plinth/kernels/cuda/elementwise.cuh>
 #include <plinth/kernels/cuda/launch.cuh>
-#include <plinth/kernels/cuda/team.cuh>
-#include <plinth/tensor/random.hpp>
-#include <plinth/tensor/scalar_math.hpp>
+#include <plinth/kernels/cuda/sample_passes.cuh>
+#include <plinth/kernels/cuda/sample_row.cuh>
 
 namespace plinth::cuda {
 
-/// Numbers of T as unsigned integers of so many bits, in the same order; both zeros are one, NaN is above all.
+/// A row of up to short_row tokens with each warp.
 template <class T>
-struct Order {
-  static constexpr int bits = std::is_same_v<T, bfloat16> ? 16 : std::is_same_v<T, half> ? 20 : 32, unused = 32 - bits;
-  static constexpr std::uint32_t sign = 0x80000000u;
-  static constexpr std::uint32_t infinity = 0xff800000u >> unused, minus_infinity = 0x007fffffu >> unused;
-
-  __device__ static std::uint32_t of(float x) {
-    const std::uint32_t pattern = x == 0 ? 0 : __builtin_bit_cast(std::uint32_t, x);
-    return (x != x ? ~0u : pattern & sign ? ~pattern : pattern | sign) >> unused;
-  }
-  __device__ static float number(std::uint32_t order) {
-    const std::uint32_t pattern = order << unused;
-    return __builtin_bit_cast(float, pattern& sign ? pattern ^ sign : ~pattern >> unused << unused);
-  }
-};
-
-/// What a kernel takes of SamplingOptions.
-struct SampleSettings {
-  std::int64_t top_k;
-  double top_p;
-  float inverse_temperature, min_p;
-
-  explicit SampleSettings(const SamplingOptions& options)
-      : top_k(options.temperature == 0 ? 1 : options.top_k),
-        top_p(options.top_p),
-        inverse_temperature(static_cast<float>(std::clamp(1 / options.temperature, 1e-38, 1e38))),
-        min_p(static_cast<float>(options.min_p)) {}
-};
-
-/// One row of logits, shared by a team, and the tokens that are left of it. Sorted, the largest logit comes first, and
-/// of equal ones the smallest id: a token's place (order of the logit, ~id) falls.
-template <class Team, class T>
-struct SampleRow {
-  static constexpr int width = 16 / sizeof(T), packs = 16 / width;  // that are loaded at once
-  const T* row;
-  int columns;
-  bool aligned;
-  SampleSettings settings;
-  float top = 0;           // the largest logit
-  std::uint64_t last = 0;  // the place of the last token that is left
-  bool counted = false;    // whether every token weighs 1
-  float least = 0;         // what a token's weight is at least, or 0
-
-  __device__ static std::uint64_t place(std::uint32_t order, int id) {
-    return std::uint64_t{order} << 32 | ~static_cast<std::uint32_t>(id);
-  }
-  __device__ static int id_of(std::uint64_t place) { return static_cast<int>(~static_cast<std::uint32_t>(place)); }
-
-  /// f(logit, id) for the caller's share of the tokens in [begin, end).
-  template <class F>
-  __device__ void each(int begin, int end, const F& f) const {
-    constexpr int jump = Team::size * width;
-    const bool whole = aligned && begin % width == 0;
-    for (int first = begin + Team::member() * width; first < end; first += packs * jump) {
-      Pack<T, width> loaded[packs];
-      for_constants<packs>([&](auto p) { loaded[p] = load_pack<width>(row, first + p * jump, end, whole); });
-      for_constants<packs * width>([&](auto i) {
-        const int id = first + i / width * jump + i % width;
-        if (id < end) f(widened(loaded[i / width].values[i % width]), id);
-      });
-    }
-  }
-
-  /// The probability relative to the most likely token's, times 2^40.
-  __device__ std::uint64_t weight(float logit) const {
-    if (counted) return 1;
-    const float relative = math::exp_negative((logit - top) * settings.inverse_temperature);
-    return relative >= least ? static_cast<std::uint64_t>(relative * 0x1p40f) : 0;
-  }
-
-  __device__ std::uint64_t total() const {
-    std::uint64_t sum = 0;
-    each(0, columns, [&](float x, int id) { sum += place(Order<T>::of(x), id) >= last ? weight(x) : 0; });
-    return Team::reduce(sum, Sum());
-  }
-
-  /// In which of four parts a sum over them passes `rest`, which loses what the parts before it have. sums: those of
-  /// the first three, of the caller's share.
-  __device__ static int part_that_passes(const std::uint64_t (&sums)[3], std::uint64_t& rest) {
-    int part = 0;
-    for_constants<3>([&](auto i) {
-      if (part < i) return;
-      const std::uint64_t sum = Team::reduce(sums[i], Sum());
-      if (rest < sum) return;
-      rest -= sum;
-      ++part;
-    });
-    return part;
-  }
-
-  /// The place of the token with which the sum of weights, of tokens in sorted order, passes `rest`, less than all.
-  __device__ std::uint64_t find(std::uint64_t rest) const {
-    std::uint32_t order = 0;
-    for (int shift = Order<T>::bits - 2; shift >= 0; shift -= 2) {
-      std::uint64_t sums[3] = {};
-      each(0, columns, [&](float x, int id) {
-        const std::uint32_t own = Order<T>::of(x);
-        if (own >> shift >> 2 != order || place(own, id) < last) return;
-        const std::uint64_t w = weight(x);
-        for_constants<3>([&](auto i) { sums[i] += (own >> shift & 3) == 3 - i ? w : 0; });
-      });
-      order = order * 4 + 3 - static_cast<unsigned>(part_that_passes(sums, rest));
-    }
-    const std::uint64_t w = weight(Order<T>::number(order));
-    int begin = 0, end = columns;
-    while (end - begin > 1) {  // of equal logits the smallest id comes first
-      const int left = end - begin, quarter = left > 4 * width ? (left / 4 / width + 1) * width : (left + 3) / 4;
-      std::uint64_t sums[3] = {};
-      each(begin, end, [&](float x, int id) {
-        if (Order<T>::of(x) != order) return;  // those that are left come first
-        for_constants<3>([&](auto i) {
-          const int first = begin + i * quarter;
-          sums[i] += id >= first && id < first + quarter ? w : 0;
-        });
-      });
-      begin = std::min(begin + part_that_passes(sums, rest) * quarter, end - 1);
-      end = std::min(begin + quarter, end);
-    }
-    return place(order, begin);
-  }
-
-  /// A token by a random word that only the team's first member knows; -1 where the largest logit is not finite.
-  __device__ int draw(std::uint32_t word) {
-    std::uint64_t best = 0;
-    each(0, columns, [&](float x, int id) { best = std::max(best, place(Order<T>::of(x), id)); });
-    best = Team::reduce(best, Max());
-    const auto order = static_cast<std::uint32_t>(best >> 32);
-    if (order <= Order<T>::minus_infinity || order >= Order<T>::infinity) return -1;
-    if (settings.top_k == 1) return id_of(best);
-    top = Order<T>::number(order);
-    const std::uint64_t uniform = Team::reduce(Team::member() == 0 ? word >> 8 : 0u, Max());
-    enum { by_count, by_probability, by_chance };
-    for (int cut = by_count; cut <= by_chance; ++cut) {  // what is left ends with a token, at last with the drawn one
-      if (cut == by_count && (settings.top_k == 0 || settings.top_k >= columns)) continue;
-      if (cut == by_probability && settings.top_p == 1) continue;
-      counted = cut == by_count;
-      least = cut == by_chance ? settings.min_p : 0;
-      const std::uint64_t all = counted ? 0 : total();
-      const double enough = std::ceil(settings.top_p * static_cast<double>(all));
-      last = find(cut == by_count         ? static_cast<std::uint64_t>(settings.top_k) - 1
-                  : cut == by_probability ? static_cast<std::uint64_t>(std::fmax(enough, 1.0)) - 1
-                                          : uniform * (all >> 24) + (uniform * (all & 0xffffff) >> 24));
-    }
-    return id_of(last);
-  }
-};
-
-template <class Team, class T>
-__global__ void __launch_bounds__(Team::block)
-    sample_rows(std::int64_t rows, int columns, bool aligned, SampleSettings settings, RandomStream stream,
-                const T* logits, std::int32_t* drawn, std::int32_t* tokens) {
-  const std::int64_t r = Team::row();
+__global__ void __launch_bounds__(WarpTeam::block) sample_rows(std::int64_t rows, SampledRows<T> all) {
+  const std::int64_t r = WarpTeam::row();
   if (r >= rows) return;
-  const bool first = Team::member() == 0;
-  SampleRow<Team, T> row{logits + r * columns, columns, aligned, settings};
-  const int token = row.draw(first ? stream.word(static_cast<std::uint32_t>(drawn[r]), 0) : 0);
-  if (!first) return;
-  tokens[r] = token;
-  ++drawn[r];
+  const bool first = WarpTeam::member() == 0;
+  const int token = all.template row<WarpTeam>(r).draw(first ? all.word(r) : 0);
+  if (first) all.write(r, token);
 }
 
 struct CudaSample {
@@ -193,12 +37,10 @@ struct CudaSample {
                                    " tokens, where weights are summed of 2^22");
     const bool aligned =
         reinterpret_cast<std::uintptr_t>(logits) % 16 == 0 && columns * std::int64_t{sizeof(T)} % 16 == 0;
-    with_team(columns, [&](auto team) {
-      using Team = decltype(team);
-      launch(queue, blocks_for(rows, Team::rows_per_block), Team::block, Team::shared_values * sizeof(std::uint64_t),
-             sample_rows<Team, T>, rows, static_cast<int>(columns), aligned, SampleSettings(options), stream, logits,
-             drawn, tokens);
-    });
+    const SampledRows<T> all{
+        static_cast<int>(columns), aligned, SampleSettings(options), stream, logits, drawn, tokens};
+    if (columns > short_row) return sample_in_passes(queue, rows, all);
+    launch(queue, blocks_for(rows, WarpTeam::rows_per_block), WarpTeam::block, 0, sample_rows<T>, rows, all);
   }
 };
 

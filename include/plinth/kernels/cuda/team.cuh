@@ -44,8 +44,9 @@ struct WarpTeam {
 };
 
 /// One block for each row. A reduction uses the first `shared_values` values of the shared memory.
-struct BlockTeam {
-  static constexpr int size = 512, rows_per_block = 1, block = size;
+template <int Size>
+struct BlockTeamOf {
+  static constexpr int size = Size, rows_per_block = 1, block = size;
   static constexpr std::size_t shared_values = size / warp_size;
 
   __device__ static std::int64_t row() { return blockIdx.x; }
@@ -63,6 +64,8 @@ struct BlockTeam {
     return value;
   }
 };
+
+using BlockTeam = BlockTeamOf<512>;
 
 /// f(Team()) for the team that takes rows of so many columns.
 template <class F>
