@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Writes decoder_gpt2.safetensors and decoder_llama.safetensors: what two tiny decoders compute in PyTorch.
 
-Everything is computed in float64; float_error.* is how far PyTorch's own float32 strays from that.
+Everything is computed in float64; float_error.* is how far PyTorch's own float32 strays from that at most, over many
+orders of its sums: one order's error is chance, above all of a gradient whose terms cancel.
 B batch, T sequence, C channels, H heads, G key heads, D head size, F feed-forward channels, V vocabulary.
 """
 import json
@@ -18,6 +19,7 @@ GPT2 = dict(name="gpt2", vocabulary=61, context=24, hidden=32, layers=2, heads=4
 LLAMA = dict(name="llama", vocabulary=61, context=24, hidden=32, layers=2, heads=4, key_heads=2, feed_forward=88,
              norm="rms", norm_epsilon=1e-5, activation="silu", gated=True, position="rotary", rope_theta=10000.0,
              rope_layout="half_split", bias=False, tied_head=False, seed=2)
+ORDERS = 64
 TRAINING = dict(steps=10, learning_rate=1e-3, beta1=0.9, beta2=0.95, epsilon=1e-8, weight_decay=0.1, clip_norm=1.0)
 
 
@@ -70,8 +72,9 @@ def rotate(x, theta):
     return torch.cat((first * cos - second * sin, second * cos + first * sin), dim=-1)
 
 
-def decoder(weights, config, tokens):
-    """tokens (B, T) -> logits (B, T, V), in the precision of the weights."""
+def decoder(weights, config, tokens, fused=False):
+    """tokens (B, T) -> logits (B, T, V), in the precision of the weights; by PyTorch's fused attention or by its parts.
+    """
     C, H, G = config["hidden"], config["heads"], config["key_heads"]
 
     def linear(name, x):
@@ -89,9 +92,12 @@ def decoder(weights, config, tokens):
         if config["position"] == "rotary":
             q, k = rotate(q, config["rope_theta"]), rotate(k, config["rope_theta"])
         k, v = (y.repeat_interleave(H // G, dim=1) for y in (k, v))                # (B, H, T, D)
-        scores = q @ k.transpose(-1, -2) / (C // H) ** 0.5                         # (B, H, T, T)
-        future = torch.ones(T, T, dtype=torch.bool).triu(1)
-        mixed = scores.masked_fill(future, float("-inf")).softmax(-1) @ v          # (B, H, T, D)
+        if fused:
+            mixed = F.scaled_dot_product_attention(q, k, v, is_causal=True)        # (B, H, T, D)
+        else:
+            scores = q @ k.transpose(-1, -2) / (C // H) ** 0.5                     # (B, H, T, T)
+            future = torch.ones(T, T, dtype=torch.bool).triu(1)
+            mixed = scores.masked_fill(future, float("-inf")).softmax(-1) @ v      # (B, H, T, D)
         return linear(f"{name}.output", mixed.transpose(1, 2).reshape(B, T, C))
 
     def feed_forward(name, x):
@@ -113,13 +119,43 @@ def mean_loss(logits, targets):
     return F.cross_entropy(logits.flatten(0, 1), targets.flatten().long(), ignore_index=-1)
 
 
-def run(weights, config, tokens, targets, dtype):
+def run(weights, config, tokens, targets, dtype, fused=False):
     """Logits, loss and gradients by name, in the given precision."""
     leaves = {name: w.to(dtype, copy=True).requires_grad_() for name, w in weights.items()}
-    logits = decoder(leaves, config, tokens)
+    logits = decoder(leaves, config, tokens, fused)
     loss = mean_loss(logits, targets)
     gradients = torch.autograd.grad(loss, list(leaves.values()))
     return logits.detach(), loss.detach(), dict(zip(leaves, gradients))
+
+
+def reordered(x, orders):
+    """x with every dimension of a size that `orders` names in that order."""
+    for dimension, size in enumerate(x.shape):
+        if size in orders:
+            x = x.index_select(dimension, orders[size])
+    return x
+
+
+def float_errors(weights, tokens, targets, logits, gradients, sizes, run32):
+    """The largest 2-norm by which float32 strays from the logits and from each gradient, by name, over ORDERS orders of
+    the vocabulary and of the channels, every second with fused attention. That is the same model, and its sums run in
+    other orders. `sizes` of dimensions to reorder, each within parts of so many: a head's channels stay together.
+    run32(weights, tokens, targets, fused) returns logits and gradients."""
+    errors = {}
+    for seed in range(ORDERS):
+        generator = torch.Generator().manual_seed(seed)
+        orders = {size: torch.cat([start + torch.randperm(part, generator=generator) for start in range(0, size, part)])
+                  for size, part in sizes.items()}
+        vocabulary = orders[logits.shape[-1]]
+        place = torch.cat((torch.argsort(vocabulary), torch.tensor([-1]))).int()   # of a token; -1 stays -1
+        logits32, gradients32 = run32({name: reordered(w, orders) for name, w in weights.items()},
+                                      [place[x.long()] for x in tokens], place[targets.long()], seed % 2 == 1)
+        strays = {"logits": logits32.double() - logits[..., vocabulary]}
+        for name, exact in gradients.items():
+            strays[f"gradients.{name}"] = gradients32[name].double() - reordered(exact, orders)
+        for name, stray in strays.items():
+            errors[name] = max(errors.get(name, 0.0), stray.norm().item())
+    return {f"float_error.{name}": torch.tensor([error], dtype=torch.float64) for name, error in errors.items()}
 
 
 def training_losses(weights, config, tokens, targets):
@@ -155,7 +191,7 @@ def save_safetensors(path, tensors, metadata):
     path.write_bytes(struct.pack("<Q", len(text)) + text + data)
 
 
-def golden(config):
+def golden(config, sizes):
     generator = torch.Generator().manual_seed(100 + config["seed"])
     text = torch.randint(config["vocabulary"], (B, T + 1), generator=generator, dtype=torch.int32)
     tokens, targets = text[:, :-1].contiguous(), text[:, 1:].contiguous()
@@ -164,19 +200,18 @@ def golden(config):
 
     weights = initial_weights(config)
     logits, loss, gradients = run(weights, config, tokens, targets, torch.float64)
-    logits32, _, gradients32 = run(weights, config, tokens, targets, torch.float32)
 
-    def error(approximate, exact):
-        return (approximate.double() - exact).norm().view(1)
+    def run32(weights, tokens, targets, fused):
+        logits, _, gradients = run(weights, config, tokens[0], targets, torch.float32, fused)
+        return logits, gradients
 
     tensors = {"tokens": tokens, "targets": targets, "logits": logits, "loss": loss.view(1),
                "gradient_norm": torch.stack([g.norm() for g in gradients.values()]).norm().view(1),
                "losses": training_losses(weights, config, tokens, targets),
-               "float_error.logits": error(logits32, logits)}
+               **float_errors(weights, [tokens], targets, logits, gradients, sizes, run32)}
     for name, w in weights.items():
         tensors[f"weights.{name}"] = w.float()
         tensors[f"gradients.{name}"] = gradients[name]
-        tensors[f"float_error.gradients.{name}"] = error(gradients32[name], gradients[name])
     metadata = {"torch": torch.__version__, "script": Path(__file__).name, "config": json.dumps(config),
                 "training": json.dumps(TRAINING)}
     save_safetensors(Path(__file__).with_name(f"decoder_{config['name']}.safetensors"), tensors, metadata)
@@ -184,5 +219,5 @@ def golden(config):
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    golden(GPT2)
-    golden(LLAMA)
+    golden(GPT2, {61: 61, 128: 128, 32: 8})
+    golden(LLAMA, {61: 61, 88: 88})  # and no channels of heads, which RoPE tells apart

@@ -2,7 +2,8 @@
 """Writes bert.safetensors and t5.safetensors: what a tiny BERT (masked language model) and a tiny T5 of Hugging Face's
 transformers compute, under Plinth's names of the weights.
 
-Everything is computed in float64; float_error.* is how far PyTorch's own float32 strays from that.
+Everything is computed in float64; float_error.* is how far PyTorch's own float32 strays from that at most
+(see decoder_golden.py).
 B batch, S source or sequence, T target, V vocabulary.
 """
 import json
@@ -11,13 +12,13 @@ from pathlib import Path
 
 import torch
 import transformers
-from decoder_golden import mean_loss, save_safetensors
+from decoder_golden import float_errors, mean_loss, save_safetensors
 
 B, S, T, V = 3, 11, 9, 29
 LENGTHS = torch.tensor([11, 7, 4], dtype=torch.int32)  # of the sequences, padded on the right
 BERT = dict(vocab_size=V, hidden_size=24, num_hidden_layers=2, num_attention_heads=3, intermediate_size=40,
             max_position_embeddings=16, type_vocab_size=2, hidden_act="gelu", layer_norm_eps=1e-12,
-            hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0, attn_implementation="eager")
+            hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0, pad_token_id=None, attn_implementation="eager")
 T5 = dict(vocab_size=V, d_model=24, d_kv=6, num_heads=3, d_ff=40, num_layers=2, num_decoder_layers=2,
           relative_attention_num_buckets=8, relative_attention_max_distance=9, layer_norm_epsilon=1e-6,
           feed_forward_proj="relu", dropout_rate=0.0, tie_word_embeddings=True, attn_implementation="eager")
@@ -85,32 +86,34 @@ def set_random_weights(model, seed):
         p.data.copy_(values.to(p.dtype))
 
 
-def run(model, forward, targets, rules, dtype):
-    model = model.to(dtype)
-    model.zero_grad()
-    logits = forward(model)
-    loss = mean_loss(logits, targets)
-    loss.backward()
-    return logits.detach(), loss.detach(), {ours(n, rules): p.grad.clone() for n, p in model.named_parameters()}
-
-
-def golden(name, model, forward, inputs, targets, rules, config, seed):
+def golden(name, model, forward, inputs, tokens, targets, sizes, rules, config, seed):
+    """forward(tokens) are the model's logits; `tokens` are names of inputs, `sizes` as in float_errors."""
     model.eval()
     set_random_weights(model, seed)
+
+    def run(weights, tokens, targets, dtype, fused=False):
+        model.set_attn_implementation("sdpa" if fused else "eager")
+        model.to(dtype).zero_grad()
+        for n, p in model.named_parameters():
+            p.data.copy_(weights[ours(n, rules)])
+        logits = forward(*(x.long() for x in tokens))
+        loss = mean_loss(logits, targets)
+        loss.backward()
+        return logits.detach(), loss.detach(), {ours(n, rules): p.grad.clone() for n, p in model.named_parameters()}
+
+    def run32(weights, tokens, targets, fused):
+        logits, _, gradients = run(weights, tokens, targets, torch.float32, fused)
+        return logits, gradients
+
     weights = {ours(n, rules): p.detach().float().clone() for n, p in model.named_parameters()}
-    logits32, _, gradients32 = run(model, forward, targets, rules, torch.float32)
-    logits, loss, gradients = run(model, forward, targets, rules, torch.float64)
-
-    def error(approximate, exact):
-        return (approximate.double() - exact).norm().view(1)
-
-    tensors = dict(inputs, targets=targets, lengths=LENGTHS, logits=logits, loss=loss.double().view(1))
+    tokens = [inputs[x] for x in tokens]
+    logits, loss, gradients = run(weights, tokens, targets, torch.float64)
+    tensors = dict(inputs, targets=targets, lengths=LENGTHS, logits=logits, loss=loss.double().view(1),
+                   **float_errors(weights, tokens, targets, logits, gradients, sizes, run32))
     tensors["gradient_norm"] = torch.stack([g.norm() for g in gradients.values()]).norm().view(1)
-    tensors["float_error.logits"] = error(logits32, logits)
     for key, w in weights.items():
         tensors[f"weights.{key}"] = w
         tensors[f"gradients.{key}"] = gradients[key]
-        tensors[f"float_error.gradients.{key}"] = error(gradients32[key], gradients[key])
     metadata = {"torch": torch.__version__, "transformers": transformers.__version__, "script": Path(__file__).name,
                 "config": json.dumps(config)}
     save_safetensors(Path(__file__).with_name(f"{name}.safetensors"), tensors, metadata)
@@ -128,11 +131,12 @@ def bert():
     targets[torch.rand((B, S), generator=generator) < 0.5] = -1
     mask = (torch.arange(S) < LENGTHS[:, None]).long()
 
-    def forward(model):
-        return model(input_ids=tokens.long(), token_type_ids=segments.long(), attention_mask=mask).logits
+    def forward(tokens):
+        return model(input_ids=tokens, token_type_ids=segments.long(), attention_mask=mask).logits
 
     model = transformers.BertForMaskedLM(transformers.BertConfig(**BERT))
-    golden("bert", model, forward, dict(tokens=tokens, segments=segments), targets, BERT_NAMES, BERT, 1)
+    golden("bert", model, forward, dict(tokens=tokens, segments=segments), ["tokens"], targets, {V: V, 40: 40, 24: 8},
+           BERT_NAMES, BERT, 1)
 
 
 def t5():
@@ -143,11 +147,12 @@ def t5():
     targets[1, 6:] = -1
     mask = (torch.arange(S) < LENGTHS[:, None]).long()
 
-    def forward(model):
-        return model(input_ids=source.long(), attention_mask=mask, decoder_input_ids=target.long()).logits
+    def forward(source, target):
+        return model(input_ids=source, attention_mask=mask, decoder_input_ids=target).logits
 
     model = transformers.T5ForConditionalGeneration(transformers.T5Config(**T5))
-    golden("t5", model, forward, dict(tokens=source, target=target), targets, T5_NAMES, T5, 2)
+    golden("t5", model, forward, dict(tokens=source, target=target), ["tokens", "target"], targets,
+           {V: V, 40: 40, 24: 24, 18: 6}, T5_NAMES, T5, 2)
 
 
 if __name__ == "__main__":

@@ -38,8 +38,8 @@ double distance(const std::vector<T>& x, const std::vector<double>& reference) {
   return norm(difference);
 }
 
-/// In float: within 1e-5 of the reference and at most twice as far from it as PyTorch's own float, each plus 1e-8 of
-/// the scale. In double: within 1e-9, plus 1e-12 of the scale for gradients that are 0 in exact arithmetic.
+/// In float: at most half as far again from the reference as PyTorch's own float strays in the worst order of its sums.
+/// In double: within 1e-9, plus 1e-12 of the scale for gradients that are 0 in exact arithmetic.
 template <class T>
 void check(const std::string& name, const std::vector<T>& x, const SafetensorsFile& file, double scale) {
   const auto reference = file.read<double>(name);
@@ -48,10 +48,7 @@ void check(const std::string& name, const std::vector<T>& x, const SafetensorsFi
   if constexpr (std::same_as<T, double>) {
     CHECK(error <= 1e-9 * norm(reference) + 1e-12 * scale);
   } else {
-    const double peer = file.read<double>("float_error." + name)[0];
-    INFO("PyTorch float's error " << peer);
-    CHECK(error <= 1e-5 * norm(reference) + 1e-8 * scale);
-    CHECK(error <= 2 * peer + 1e-8 * scale);
+    CHECK(error <= 1.5 * file.read<double>("float_error." + name)[0]);
   }
 }
 
