@@ -4,6 +4,7 @@
 
 #include <ucontext.h>
 
+#include <csetjmp>
 #include <cstddef>
 
 namespace emulator {
@@ -20,7 +21,7 @@ class Fiber {
   /// Runs the body until it suspends itself or ends.
   void resume();
   /// To be called by the body: continues behind resume().
-  void suspend();
+  void suspend() { leave(false); }
   /// To be called by the body: continues behind resume() and never comes back.
   void end() { leave(true); }
 
@@ -30,7 +31,9 @@ class Fiber {
 
   static constexpr std::size_t stack_bytes = 256 * 1024, guard_bytes = 64 * 1024;
   char* stack_;
-  ucontext_t inside_, outside_;
+  ucontext_t beginning_;
+  std::jmp_buf inside_, outside_;  // where either side goes on
+  bool begun_ = false, idle_ = false;  // idle: begun, and waiting for a body
   void (*body_)(void*) = nullptr;
   void* argument_ = nullptr;
 
