@@ -9,16 +9,14 @@
 #include <plinth/attention/attention.hpp>
 #include <plinth/kernels/cpu.hpp>
 
+#include "attention/random_attention.hpp"
 #include "catch.hpp"
 #include "kernels/numbers.hpp"
 
 using namespace plinth;
+using random_attention::random;
 
 namespace {
-
-Tensor<double> random(const Shape& shape, std::uint32_t site) {
-  return Tensor<double>(shape, numbers::normal<double>(element_count(shape), site));
-}
 
 /// Times [begin, end) of one batch row.
 Tensor<double> part(const Tensor<double>& x, std::int64_t row, std::int64_t begin, std::int64_t end) {

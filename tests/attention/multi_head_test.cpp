@@ -9,27 +9,16 @@
 #include <plinth/autograd/gradcheck.hpp>
 #include <plinth/kernels/cpu.hpp>
 
+#include "attention/random_attention.hpp"
 #include "catch.hpp"
 #include "kernels/numbers.hpp"
 
 using namespace plinth;
 using Catch::Matchers::Contains;
+using random_attention::random;
+using random_attention::with_random_weights;
 
 namespace {
-
-Tensor<double> random(const Shape& shape, std::uint32_t site) {
-  return Tensor<double>(shape, numbers::normal<double>(element_count(shape), site));
-}
-
-MultiHeadAttention<double> with_random_weights(const AttentionConfig& config) {
-  MultiHeadAttention<double> attend(config);
-  std::uint32_t site = 10;
-  for_each_parameter(attend, [&](const std::string&, Tensor<double>& x) {
-    x = random(x.shape(), ++site);
-    require_gradient(x);
-  });
-  return attend;
-}
 
 void refuses(const AttentionConfig& config, const char* text) {
   CHECK_THROWS_AS(MultiHeadAttention<double>(config), ArgumentError);

@@ -10,27 +10,14 @@
 #include <plinth/attention/multi_head.hpp>
 #include <plinth/kernels/cpu.hpp>
 
+#include "attention/random_attention.hpp"
 #include "catch.hpp"
 #include "kernels/numbers.hpp"
 
 using namespace plinth;
 using Catch::Matchers::Contains;
-
-namespace {
-
-Tensor<double> random(const Shape& shape, std::uint32_t site) {
-  return Tensor<double>(shape, numbers::normal<double>(element_count(shape), site));
-}
-
-MultiHeadAttention<double> with_random_weights(const AttentionConfig& config) {
-  MultiHeadAttention<double> attend(config);
-  std::uint32_t site = 10;
-  for_each_parameter(attend, [&](const std::string&, Tensor<double>& x) { x = random(x.shape(), ++site); });
-  set_trainable(attend, true);
-  return attend;
-}
-
-}  // namespace
+using random_attention::random;
+using random_attention::with_random_weights;
 
 TEST_CASE("probabilities of causal heads that share their keys") {
   std::vector<double> q, k;

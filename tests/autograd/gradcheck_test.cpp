@@ -18,7 +18,7 @@ namespace {
 
 using Inputs = std::vector<Tensor<double>>;
 
-Tensor<double> numbers(const Shape& shape, std::uint32_t site) {
+Tensor<double> normals(const Shape& shape, std::uint32_t site) {
   return random_normal<double>(shape, 1, RandomStream{1, RandomPurpose::initialise, site});
 }
 
@@ -37,7 +37,7 @@ struct Square {
 };
 
 std::string check_square(double error) {
-  return gradcheck<Cpu>([=](const Inputs& in) { return pointwise(in[0], Square{error}); }, {numbers({2, 3}, 1)});
+  return gradcheck<Cpu>([=](const Inputs& in) { return pointwise(in[0], Square{error}); }, {normals({2, 3}, 1)});
 }
 
 }  // namespace
@@ -45,7 +45,7 @@ std::string check_square(double error) {
 TEST_CASE("gradcheck accepts right gradients") {
   CHECK(check_square(1) == "");
   CHECK(gradcheck<Cpu>([](const Inputs& in) { return matmul(tanh(in[0]), in[1]) + in[2]; },
-                       {numbers({2, 3, 4}, 1), numbers({4, 5}, 2), numbers({5}, 3)}) == "");
+                       {normals({2, 3, 4}, 1), normals({4, 5}, 2), normals({5}, 3)}) == "");
 }
 
 TEST_CASE("gradcheck finds wrong gradients and says where") {
@@ -59,11 +59,11 @@ TEST_CASE("gradcheck finds wrong gradients and says where") {
     const auto lost = concatenate(slice(in[0], 0, 1, 2), slice(in[0], 0, 0, 1), 0);
     return value + detach(in[0]) + lost - detach(lost);            // the value of x, the gradient of x exchanged
   };
-  CHECK(gradcheck<Cpu>(crossed, {numbers({2}, 1)}) != "");
+  CHECK(gradcheck<Cpu>(crossed, {normals({2}, 1)}) != "");
 }
 
 TEST_CASE("gradcheck reports an input that nothing reached") {
-  CHECK(gradcheck<Cpu>([](const Inputs& in) { return in[0] * 2.0; }, {numbers({2}, 1), numbers({2}, 2)}) ==
+  CHECK(gradcheck<Cpu>([](const Inputs& in) { return in[0] * 2.0; }, {normals({2}, 1), normals({2}, 2)}) ==
         "input 1 received no gradient");
 }
 

@@ -10,19 +10,13 @@
 
 #include "catch.hpp"
 #include "kernels/numbers.hpp"
+#include "models/small_decoders.hpp"
 
 using namespace plinth;
-using Ids = Tensor<std::int32_t>;
-
-namespace {
-
-const TransformerConfig gpt = {.vocabulary = 11, .context = 8, .hidden = 12, .layers = 2, .heads = 3};
-const TransformerConfig llama =
-    llama_shape({.vocabulary = 11, .context = 8, .hidden = 16, .layers = 2, .heads = 4, .key_heads = 2, .feed_forward = 24});
-
-Ids some_ids(std::int64_t B, std::int64_t T, std::uint32_t site = 1) { return Ids({B, T}, numbers::below(11, B * T, site)); }
-
-}  // namespace
+using small_decoders::gpt;
+using small_decoders::Ids;
+using small_decoders::llama;
+using small_decoders::some_ids;
 
 TEST_CASE("rows of a batch and positions given by hand change nothing") {
   for (const TransformerConfig& config : {gpt, llama}) {

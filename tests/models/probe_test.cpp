@@ -13,23 +13,22 @@
 
 #include "catch.hpp"
 #include "kernels/numbers.hpp"
+#include "models/small_decoders.hpp"
 
 using namespace plinth;
-using Ids = Tensor<std::int32_t>;
+using small_decoders::gpt;
+using small_decoders::Ids;
+using small_decoders::llama;
+using small_decoders::some_ids;
 
 namespace {
 
-const TransformerConfig gpt = {.vocabulary = 11, .context = 8, .hidden = 12, .layers = 3, .heads = 3};
-const TransformerConfig llama = llama_shape(
-    {.vocabulary = 11, .context = 8, .hidden = 16, .layers = 3, .heads = 4, .key_heads = 2, .feed_forward = 24});
-
-/// Weights large enough for attention that is not the same everywhere.
+/// Three layers, and weights large enough for attention that is not the same everywhere.
 TransformerConfig wide(TransformerConfig config) {
+  config.layers = 3;
   config.initial_deviation = 0.2;
   return config;
 }
-
-Ids some_ids(std::int64_t B, std::int64_t T) { return Ids({B, T}, numbers::below(11, B * T, 1)); }
 
 }  // namespace
 

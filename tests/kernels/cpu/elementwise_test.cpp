@@ -10,19 +10,13 @@
 #include "catch.hpp"
 #include "kernels/numbers.hpp"
 #include "kernels/plain_backend.hpp"
+#include "kernels/weighted.hpp"
 
 using namespace plinth;
 
 namespace {
 
 const std::vector<std::int64_t> sizes = {0, 1, 15, 16, 17, 100, 8191, 8192, 8193, 20011};
-
-struct Weighted {
-  template <class T>
-  static T forward(T a, T b) {
-    return a - T(2) * b;
-  }
-};
 
 /// Sizes with the strides of two operands, and how many elements lie before and behind their first.
 struct Layout {

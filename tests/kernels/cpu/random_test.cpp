@@ -10,18 +10,12 @@
 
 #include "kernels/random_operands.hpp"
 #include "kernels/strided_layout.hpp"
+#include "kernels/weighted.hpp"
 
 using namespace plinth;
 using namespace random_operands;
 
 namespace {
-
-struct Weighted {
-  template <class T>
-  static T forward(T a, T b) {
-    return a - T(2) * b;
-  }
-};
 
 /// x^2 for x > 0, without an error beside its rounding.
 struct SquaredRelu {

@@ -12,6 +12,7 @@
 #include "catch.hpp"
 #include "kernels/against_plain.hpp"
 #include "kernels/strided_layout.hpp"
+#include "kernels/weighted.hpp"
 
 using namespace plinth;
 using against_plain::agree;
@@ -19,18 +20,7 @@ using against_plain::joined;
 using against_plain::nothing;
 using against_plain::rows_and_columns;
 
-namespace {
-
 using Count = std::int64_t;
-
-struct Weighted {
-  template <class T>
-  static T forward(T a, T b) {
-    return a - T(2) * b;
-  }
-};
-
-}  // namespace
 
 TEMPLATE_TEST_CASE("random strides in every type", "", float, double, bfloat16, half) {
   using T = TestType;
