@@ -109,7 +109,8 @@ class Definition {
     if (sum == 0) return;
     for (std::size_t j = 0; j < p.size(); ++j) mean += (p[j] /= sum) * dp[j];
     for (std::int64_t j = 0; j < s_.keys; ++j)
-      add(b, h, g, i, j, p[static_cast<std::size_t>(j)], dp[static_cast<std::size_t>(j)] - mean);
+      if (sees(b, i, j))
+        add(b, h, g, i, j, p[static_cast<std::size_t>(j)], dp[static_cast<std::size_t>(j)] - mean);
   }
 
   void add(std::int64_t b, std::int64_t h, std::int64_t g, std::int64_t i, std::int64_t j, double p, double centred) {

@@ -98,6 +98,8 @@ struct VisibleKeys {
   PLINTH_HD std::int64_t first(std::int64_t i) const { return window_begin + i > begin ? window_begin + i : begin; }
   /// The key behind the last that query i sees.
   PLINTH_HD std::int64_t past(std::int64_t i) const { return causal_end + i < end ? causal_end + i : end; }
+  /// The first query that key j, which is not beyond `end`, is not too late for; 0 and less where all are.
+  PLINTH_HD std::int64_t first_query(std::int64_t j) const { return j + 1 - causal_end; }
 };
 
 /// Sizes of appending x (B, H, T, D) to what each row of the batch holds in y (B, H, capacity, D).

@@ -6,6 +6,8 @@
 #include <cmath>
 #include <concepts>
 #include <cstdint>
+#include <limits>
+#include <type_traits>
 
 #include <plinth/tensor/host_device.hpp>
 
@@ -18,6 +20,10 @@ template <class T>
 concept Floating = std::same_as<T, float> || std::same_as<T, double>;
 
 namespace detail {
+
+/// An unsigned integer of as many bits.
+template <class T>
+using Bits = std::conditional_t<sizeof(T) == 8, std::uint64_t, std::uint32_t>;
 
 /// The bits of a float, and back. (std::bit_cast is no device function.)
 PLINTH_HD inline std::uint32_t bits_of(float x) { return __builtin_bit_cast(std::uint32_t, x); }
@@ -125,6 +131,21 @@ PLINTH_HD inline float normal_tail(float t) {
 
 }  // namespace detail
 
+/// Whether x is a number and not infinite: by the bits, since -ffast-math takes x - x for 0.
+template <Floating T>
+PLINTH_HD inline bool is_finite(T x) {
+  using Bits = detail::Bits<T>;
+  constexpr auto exponent = __builtin_bit_cast(Bits, std::numeric_limits<T>::infinity());
+  return (__builtin_bit_cast(Bits, x) & exponent) != exponent;
+}
+
+/// 0 where x is finite, else a NaN: what is added to it is lost with x.
+template <Floating T>
+PLINTH_HD inline T spoilt_by(T x) {
+  using Bits = detail::Bits<T>;
+  return __builtin_bit_cast(T, static_cast<Bits>(Bits{0} - Bits{!is_finite(x)}));
+}
+
 /// e^x. Float: relative error below 1.2e-7, also where the result is infinite, subnormal or zero.
 template <Floating T>
 PLINTH_HD inline T exp(T x) {
@@ -144,8 +165,8 @@ PLINTH_HD inline T exp_negative(T x) {
     return detail::exp_negative(x, 0.0f);
 }
 
-/// 2^x for x <= 0 in fewer instructions still; senseless for a NaN and beyond 0.5. Float: relative error below 1.2e-7
-/// down to -126; zero below -126.5.
+/// 2^x for x <= 0 in fewer instructions still; right up to 127, senseless beyond and for a NaN. Float: relative error
+/// below 1.2e-7 down to -126; zero below -126.5.
 template <Floating T>
 PLINTH_HD inline T exp2_negative(T x) {
   if constexpr (std::same_as<T, double>)

@@ -18,7 +18,7 @@ namespace detail {
 struct IsFinite {
   template <class T>
   PLINTH_HD static T forward(T x) {
-    return x - x == T(0) ? T(1) : T(0);
+    return math::is_finite(x) ? T(1) : T(0);
   }
 };
 

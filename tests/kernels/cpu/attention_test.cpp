@@ -19,6 +19,9 @@ namespace {
 
 using kernels_of_cpu = cpu::CpuAttention;
 
+constexpr float infinity = std::numeric_limits<float>::infinity(),
+                not_a_number = std::numeric_limits<float>::quiet_NaN();
+
 template <class T>
 struct Computed {
   std::vector<T> output, dquery, dkey, dvalue;
@@ -28,7 +31,7 @@ struct Computed {
   Computed(InstructionSet set, const Problem<T>& p, std::size_t offset = 0) {
     auto& threads = queue<Cpu>::current();
     using Placed = numbers::Placed<T>;
-    const T unset = static_cast<T>(std::numeric_limits<float>::quiet_NaN());
+    const T unset = static_cast<T>(not_a_number);
     Placed q(p.query, offset), k(p.key, offset), v(p.value, offset), dy(p.doutput, offset);
     Placed y(std::vector<T>(p.query.size(), unset), offset), dq(y.values(), offset);
     Placed dk(std::vector<T>(p.key.size(), unset), offset), dv(dk.values(), offset);
@@ -51,8 +54,9 @@ std::vector<InstructionSet> instruction_sets() {
   return sets;
 }
 
-/// Sizes below, at and beyond tiles (2 to 14 rows), vectors, and blocks (224 keys), queries that see no key, one head;
-/// windows and keys of each row that begin and end inside tiles and blocks, or leave rows, blocks and all without keys.
+/// Sizes below, at and beyond tiles (2 to 14 rows), vectors, and blocks (224 and 896 keys), queries that see no key,
+/// one head; windows and keys of each row that begin and end inside tiles and blocks, or leave rows, blocks and all
+/// without keys.
 const std::vector<Sizes>& many_sizes() {
   static const std::vector<Sizes> sizes = {
       {1, 1, 1, 1, 1, 1, false},
@@ -71,6 +75,9 @@ const std::vector<Sizes>& many_sizes() {
       {1, 2, 1, 57, 57, 5, true, 1},
       {1, 1, 1, 300, 300, 7, true, 20},
       {1, 1, 1, 13, 700, 7, true, 230},
+      {1, 2, 1, 20, 2000, 7, true},
+      {1, 1, 1, 40, 1900, 9, true, 1000},
+      {1, 1, 1, 30, 1000, 5, false},
       {1, 2, 1, 40, 9, 5, true, 4},
       {1, 1, 1, 17, 17, 8, true, 99},
       {3, 2, 1, 20, 300, 5, false, 0, {0, 0, 300, 0, 17, 251, 0, 290, 12}},
@@ -136,20 +143,45 @@ TEST_CASE("large scores neither overflow nor lose the softmax") {
   CHECK(found.output[0] == problem.value[0]);  // the first query sees one key
 }
 
-TEST_CASE("a score that is infinite or no number spoils its row and no other") {
+TEST_CASE("an infinite score or one that is no number spoils its row and no other") {
   constexpr std::size_t spoilt_key = 3, D = 8;
-  for (const float spoiler : {std::numeric_limits<float>::quiet_NaN(), -std::numeric_limits<float>::quiet_NaN(),
-                              std::numeric_limits<float>::infinity()}) {
-    Problem<float> problem({1, 1, 1, 1000, 1000, D, true});  // two blocks of keys
+  for (const float spoiler : {not_a_number, -not_a_number, infinity}) {
+    Problem<float> problem({1, 1, 1, 1000, 1000, D, true});
     problem.key[spoilt_key * D] = spoiler;
     for (const auto set : instruction_sets()) {
       const Computed<float> found(set, problem);
+      std::size_t wrong = 0;
       for (std::size_t i = 0; i < found.output.size(); ++i) {
         const bool spoilt = i / D >= spoilt_key && (std::isnan(spoiler) || problem.query[i / D * D] > 0);
-        if (std::isnan(found.output[i]) != spoilt) FAIL_CHECK("element " << i << " is " << found.output[i]);
+        wrong += std::isnan(found.output[i]) != spoilt;
       }
+      CHECK(wrong == 0);
     }
   }
+}
+
+TEMPLATE_TEST_CASE("attention and its gradients lose nothing that is infinite or no number", "", double, float) {
+  const auto lost = [](const auto& found, const auto& wanted) {
+    std::size_t count = 0;
+    for (std::size_t i = 0; i < wanted.size(); ++i) count += std::isfinite(found[i]) && !std::isfinite(wanted[i]);
+    return count;
+  };
+  for (const float spoiler : {not_a_number, -not_a_number, infinity, -infinity})
+    for (auto operand :
+         {&Problem<TestType>::query, &Problem<TestType>::key, &Problem<TestType>::value, &Problem<TestType>::doutput}) {
+      Problem<TestType> problem({1, 2, 1, 40, 1000, 4, true});
+      auto& values = problem.*operand;
+      values[values.size() / 7 * 3] = static_cast<TestType>(spoiler);
+      const Result wanted = Definition<TestType>(problem).run();
+      for (const auto set : instruction_sets()) {
+        const Computed<TestType> found(set, problem);
+        CHECK(lost(found.output, wanted.output) == 0);
+        CHECK(lost(found.log_sum_exp, wanted.log_sum_exp) == 0);
+        CHECK(lost(found.dquery, wanted.dquery) == 0);
+        CHECK(lost(found.dkey, wanted.dkey) == 0);
+        CHECK(lost(found.dvalue, wanted.dvalue) == 0);
+      }
+    }
 }
 
 TEST_CASE("attention over nothing is zeros or nothing") {

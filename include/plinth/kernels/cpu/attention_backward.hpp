@@ -9,6 +9,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <numbers>
 
 #include <plinth/kernels/cpu/attention_blocks.hpp>
 #include <plinth/kernels/cpu/lanes.hpp>
@@ -22,22 +23,23 @@ namespace plinth::cpu {
 template <class A>
 struct ProbabilitiesAgain {
   A *scores, *dprobabilities;
-  std::int64_t score_row, rows, columns, all_columns;  // seen by any of them, and of the block
+  std::int64_t score_row, rows;
+  std::int64_t seen, columns;  // columns that a query here sees, and all of the block
   VisibleColumns visible;
-  const A *log_sum_exp, *delta;  // of each row, the first to base 2
+  const A *log_sum_exp, *delta;  // of each row; log_sum_exp to base 2
 
   template <InstructionSet Set>
   [[gnu::always_inline]] inline void run() const {
     for (std::int64_t r = 0; r < rows; ++r) {
       A *p = scores + r * score_row, *dp = dprobabilities + r * score_row;
-      const A shift = log_sum_exp[r], mean = delta[r];
-      const A spoilt = shift - shift;                                // 0, or NaN of a sum that is infinite or no number
-      independently(0, whole_rounds(columns), [=](std::int64_t j) {  // that they are whole is news to the compiler
+      const A shift = log_sum_exp[r], mean = delta[r], spoilt = math::spoilt_by(shift);
+      // That they are whole rounds is news to the compiler.
+      independently(0, whole_rounds(seen), [=](std::int64_t j) {
         p[j] = math::exp2_negative(p[j] - shift) + spoilt;
         dp[j] = p[j] * (dp[j] - mean);
       });
-      for (std::int64_t j = visible.first(r, columns) - 1; j >= 0; --j) p[j] = dp[j] = A(0);
-      for (std::int64_t j = visible.past(r, columns); j < all_columns; ++j) p[j] = dp[j] = A(0);
+      for (std::int64_t j = visible.first(r, seen) - 1; j >= 0; --j) p[j] = dp[j] = A(0);
+      for (std::int64_t j = visible.past(r, seen); j < columns; ++j) p[j] = dp[j] = A(0);
     }
   }
 };
@@ -141,7 +143,7 @@ class AttentionBackward {
     for (std::int64_t h = g * heads; h < (g + 1) * heads; ++h)
       for (std::int64_t i = 0; i < s_.queries; i += blocks_.queries)
         run_block(mine, b, h, i, std::min(blocks_.queries, s_.queries - i));
-    write(mine.dkey, blocks_.head_size, static_cast<A>(ln2), s_.keys, s_.key.time,
+    write(mine.dkey, blocks_.head_size, static_cast<A>(std::numbers::ln2), s_.keys, s_.key.time,
           o_.dkey + b * s_.key.batch + g * s_.key.head);
     write(mine.dvalue, blocks_.head_size, A(1), s_.keys, s_.value.time,
           o_.dvalue + b * s_.value.batch + g * s_.value.head);
@@ -157,7 +159,7 @@ class AttentionBackward {
       const std::int64_t keys = std::min(blocks_.keys, stop - j);
       const VisibleColumns seen{visible, i, j};
       // Tiles of queries with the keys that the last of them sees.
-      const auto seen_by = [&](std::int64_t r) { return seen.past(std::min(r + blocks_.tile.rows, count) - 1, keys); };
+      const auto seen_by = [&](std::int64_t r, std::int64_t height) { return seen.past(r + height - 1, keys); };
       blocks_.each_span(count, seen_by, [&](std::int64_t r, std::int64_t rows, std::int64_t columns) {
         score(mine, j, r, rows, columns, keys, seen);
         multiply_panels(set_, blocks_.tile, rows, blocks_.head_size, columns,
@@ -165,13 +167,8 @@ class AttentionBackward {
                         mine.key + j * blocks_.tile.columns, s_.keys, mine.dquery + r * blocks_.row, blocks_.row, true);
       });
       // Tiles of keys with the queries from the first on that sees one of them.
-      const auto first_of = [&](std::int64_t k) {
-        std::int64_t first = 0, last = count;  // later queries see later keys
-        while (first < last) {
-          const std::int64_t middle = (first + last) / 2;
-          seen.past(middle, keys) <= k ? first = middle + 1 : last = middle;
-        }
-        return first;
+      const auto first_of = [&](std::int64_t k, std::int64_t) {
+        return std::clamp<std::int64_t>(visible.first_query(j + k) - i, 0, count);
       };
       blocks_.each_span(keys, first_of, [&](std::int64_t k, std::int64_t rows, std::int64_t r) {
         const auto gather = [&](const A* left, const A* right, A* to) {
@@ -191,13 +188,9 @@ class AttentionBackward {
   void score(const Scratch& mine, std::int64_t j, std::int64_t r, std::int64_t rows, std::int64_t columns,
              std::int64_t keys, const VisibleColumns& seen) const {
     A *const p = mine.scores + r * blocks_.score_row, *const dp = mine.dscores + r * blocks_.score_row;
-    const auto multiply = [&](const A* left, const A* right, A* to) {
-      multiply_panels(set_, blocks_.tile, rows, round_up(columns, blocks_.lanes), s_.head_size,
-                      {left + r * blocks_.row, blocks_.row, 1}, right + j * s_.head_size, s_.head_size, to,
-                      blocks_.score_row, false);
-    };
-    multiply(mine.query, mine.turned_key, p);
-    multiply(mine.doutput, mine.turned_value, dp);
+    const std::int64_t key = j * s_.head_size, query = r * blocks_.row;
+    multiply_heads(set_, blocks_, s_.head_size, mine.query + query, rows, mine.turned_key + key, columns, p);
+    multiply_heads(set_, blocks_, s_.head_size, mine.doutput + query, rows, mine.turned_value + key, columns, dp);
     run_job(set_, ProbabilitiesAgain<A>{p, dp, blocks_.score_row, rows, columns, keys,
                                         VisibleColumns{seen.keys, seen.query + r, seen.key}, mine.log_sum_exp + r,
                                         mine.delta + r});
@@ -207,13 +200,14 @@ class AttentionBackward {
   void load(const Scratch& mine, std::int64_t b, std::int64_t h, std::int64_t i, std::int64_t count) const {
     const std::int64_t rows = round_up(count, blocks_.tile.rows), place = b * s_.output.batch + h * s_.output.head;
     copy_rows(set_, o_.query + b * s_.query.batch + h * s_.query.head + i * s_.query.time, s_.query.time, count,
-              s_.head_size, static_cast<A>(s_.scale / ln2), rows, blocks_.row, mine.query);
+              s_.head_size, static_cast<A>(s_.scale * std::numbers::log2e), rows, blocks_.row, mine.query);
     copy_rows(set_, o_.doutput + place + i * s_.output.time, s_.output.time, count, s_.head_size, A(1), rows,
               blocks_.row, mine.doutput);
     pack_columns(set_, mine.query, blocks_.row, 1, s_.head_size, count, blocks_.tile.columns, mine.query_panels);
     pack_columns(set_, mine.doutput, blocks_.row, 1, s_.head_size, count, blocks_.tile.columns, mine.doutput_panels);
     const A* const sums = o_.log_sum_exp + (b * s_.heads + h) * s_.queries + i;
-    std::transform(sums, sums + count, mine.log_sum_exp, [](A sum) { return sum * static_cast<A>(1 / ln2); });
+    std::transform(sums, sums + count, mine.log_sum_exp,
+                   [](A sum) { return sum * static_cast<A>(std::numbers::log2e); });
     run_job(set_, ProductsOfRows<T>{o_.output + place + i * s_.output.time, s_.output.time, mine.doutput, blocks_.row,
                                     count, s_.head_size, mine.delta});
   }

@@ -15,9 +15,6 @@
 
 namespace plinth::cpu {
 
-/// Scores are logarithms to base 2: queries are scaled by 1 / ln 2, and gradients of keys by ln 2.
-inline constexpr double ln2 = 0.69314718055994530942;
-
 /// Sizes of the blocks over A for an instruction set.
 template <class A>
 struct AttentionBlocks {
@@ -43,12 +40,15 @@ struct AttentionBlocks {
     return visible.first(i) / tile.columns * tile.columns;
   }
 
-  /// body(row, rows, value) for tiles one below the other of which value(their first row) is the same, of `count` rows.
+  /// Cuts `count` rows into spans of neighbouring tiles with the same value(first row, rows of the tile):
+  /// body(first row, rows, value).
   template <class Value, class F>
   void each_span(std::int64_t count, const Value& value, const F& body) const {
+    const RowTiling tiling(count, tile);
+    const auto value_at = [&](std::int64_t i) { return value(i, std::min(tiling.height(i), count - i)); };
     for (std::int64_t first = 0, past; first < count; first = past) {
-      const std::int64_t same = value(first);
-      for (past = first + tile.rows; past < count && value(past) == same;) past += tile.rows;
+      const std::int64_t same = value_at(first);
+      for (past = first + tiling.height(first); past < count && value_at(past) == same;) past += tiling.height(past);
       past = std::min(past, count);
       body(first, past - first, same);
     }
@@ -76,6 +76,14 @@ void multiply_panels(InstructionSet set, const TileSize& tile, std::int64_t rows
   constexpr std::int64_t size = sizeof(A);
   const TileOperands<A> tiles{a.data, size * a.row, size * a.step, b, steps, c, c_row, accumulate};
   run_job(set, PanelProduct<A>{tiles, a.row, RowTiling(rows, tile).full, rows, columns, tile.columns * panel_steps});
+}
+
+/// scores (rows, columns) = left right^T over the channels of a head, right in panels; columns up to whole vectors.
+template <class A>
+void multiply_heads(InstructionSet set, const AttentionBlocks<A>& blocks, std::int64_t channels, const A* left,
+                    std::int64_t rows, const A* right, std::int64_t columns, A* scores) {
+  multiply_panels(set, blocks.tile, rows, round_up(columns, blocks.lanes), channels, {left, blocks.row, 1}, right,
+                  channels, scores, blocks.score_row, false);
 }
 
 /// y[i][d] = factor[i] x[i][d] for `rows` rows of so many channels; factor_step 0: one factor for all.

@@ -11,6 +11,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <numbers>
 
 #include <plinth/kernels/cpu/attention_blocks.hpp>
 #include <plinth/kernels/cpu/attention_single_query.hpp>
@@ -22,7 +23,7 @@ namespace plinth::cpu {
 
 /// One block of keys of the running softmax, for rows one below the other: scores, which are logarithms to base 2,
 /// become 2^(score - top), and what was gathered under the old top is scaled to the new one. First all tops, then the
-/// rest: a row does not wait for its own. In a row with infinity or NaN among its scores, the sum is NaN.
+/// rest: a row does not wait for its own. Infinity or a NaN among a row's scores stays its top, whatever the sum is.
 template <class A>
 struct RunningSoftmax {
   static constexpr std::int64_t most_rows = lane_count;
@@ -46,7 +47,7 @@ struct RunningSoftmax {
       factor[r] = top[r] - shift[r];
       top[r] = now;
     }
-    for (std::int64_t r = 0; r < most_rows; ++r) factor[r] = math::exp2_negative(factor[r]) + (shift[r] - shift[r]);
+    for (A& one : factor) one = math::exp2_negative(one);
     for (std::int64_t r = 0; r < rows; ++r) {
       A *const s = scores + r * score_row, *const y = output + r * output_row;
       const A from = shift[r], by = factor[r];
@@ -142,7 +143,7 @@ class AttentionForward {
     const std::int64_t rows = round_up(count, blocks_.tile.rows);
     A *q = scratch, *y = q + rows * blocks_.row, *top = y + rows * blocks_.row, *sum = top + rows, *scores = sum + rows;
     copy_rows(set_, query + b * s_.query.batch + h * s_.query.head + i * s_.query.time, s_.query.time, count,
-              s_.head_size, static_cast<A>(s_.scale / ln2), rows, blocks_.row, q);
+              s_.head_size, static_cast<A>(s_.scale * std::numbers::log2e), rows, blocks_.row, q);
     std::fill(top, top + rows, -std::numeric_limits<A>::infinity());
     std::fill(sum, sum + rows, A(0));
     const VisibleKeys visible(s_, rows_, b);
@@ -153,9 +154,8 @@ class AttentionForward {
         const std::int64_t columns = std::min(blocks_.keys, visible.past(i + r + height - 1) - j);
         if (columns <= 0) continue;
         A* to = y + r * blocks_.row;
-        multiply_panels(set_, blocks_.tile, height, round_up(columns, blocks_.lanes), s_.head_size,
-                        {q + r * blocks_.row, blocks_.row, 1}, keys + j * s_.head_size, s_.head_size, scores,
-                        blocks_.score_row, false);
+        multiply_heads(set_, blocks_, s_.head_size, q + r * blocks_.row, height, keys + j * s_.head_size, columns,
+                       scores);
         const VisibleColumns seen{visible, i + r, j};
         run_job(set_, RunningSoftmax<A>{scores, blocks_.score_row, height, whole_rounds(columns), seen, top + r,
                                         sum + r, to, blocks_.row, j > start ? blocks_.head_size : 0});
@@ -165,14 +165,17 @@ class AttentionForward {
     finish(b, h, i, count, y, top, sum, output, log_sum_exp);
   }
 
-  /// Divides what was gathered by the sums, which are overwritten.
+  /// Divides what was gathered by the sums, which are overwritten. A top that is infinite or no number spoils its row.
   void finish(std::int64_t b, std::int64_t h, std::int64_t i, std::int64_t count, A* y, const A* top, A* sum, T* output,
               A* log_sum_exp) const {
     for (std::int64_t r = 0; r < count; ++r) {
+      const bool empty = Order<A>::of(top[r]) == 0;  // minus infinity
+      const A spoilt = empty ? A(0) : math::spoilt_by(top[r]);
       if (log_sum_exp)
-        log_sum_exp[(b * s_.heads + h) * s_.queries + i + r] = static_cast<A>(ln2) * top[r] + std::log(sum[r]);
-      if (sum[r] == A(0)) std::fill_n(y + r * blocks_.row, s_.head_size, A(0));
-      sum[r] = sum[r] == A(0) ? A(0) : A(1) / sum[r];
+        log_sum_exp[(b * s_.heads + h) * s_.queries + i + r] =
+            static_cast<A>(std::numbers::ln2) * top[r] + std::log(sum[r]) + spoilt;
+      if (empty) std::fill_n(y + r * blocks_.row, s_.head_size, A(0));
+      sum[r] = empty ? A(0) : A(1) / sum[r] + spoilt;
     }
     T* to = output + b * s_.output.batch + h * s_.output.head + i * s_.output.time;
     run_job(set_, ScaleRows<A, T, A>{y, blocks_.row, to, s_.output.time, count, s_.head_size, sum, 1});

@@ -272,13 +272,11 @@ class BlockedGemm {
       constexpr std::int64_t size = sizeof(P);
       TileOperands<P> tile{a.a + (first - origin) * a.lead, size * a.row, size * a.step, b, step.steps,
                            result + (first - begin) * row,  row,          add,           ahead};
-      const auto set_goal = [&]<class C>(const C* c, std::int64_t c_row) {
-        tile.goal = reinterpret_cast<const char*>(c + (first - begin) * c_row);
-        tile.goal_row = c_row * std::int64_t{sizeof(C)};
-        tile.goal_last = columns * std::int64_t{sizeof(C)} - 1;
-      };
-      last_step ? set_goal(problem_.c + offset, s.c.row) : set_goal(result, row);
-      run_job(set_, PanelProduct<P>{tile, a.lead, rows.tiling.full - first, last - first, columns});
+      if (last_step)
+        tile.set_goal(problem_.c + offset + (first - begin) * s.c.row, s.c.row, columns);
+      else
+        tile.set_goal(tile.c, row, columns);
+      run_job(set_, PanelProduct<P>{tile, a.lead, rows.tiling.full - first, last - first, columns, 0});
     };
     product(rows.direct, 0, begin, std::min(end, rows.packed_from));
     product(rows.packed, rows.packed_from, std::max(begin, rows.packed_from), end);

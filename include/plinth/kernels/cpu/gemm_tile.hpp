@@ -120,9 +120,17 @@ struct TileOperands {
   accumulator_t<P>* c;
   std::int64_t c_row;
   bool accumulate;
-  Ahead ahead = {};                          // fetched meanwhile
+  Ahead ahead = {};                          // fetched meanwhile, by each panel
   const char* goal = nullptr;                // where C goes in the end, to be in the cache by then; null: it is there
   std::int64_t goal_row = 0, goal_last = 0;  // bytes from row to row, and to the last one of a row
+
+  template <class C>
+  void set_goal(const C* first, std::int64_t row, std::int64_t columns) {
+    constexpr std::int64_t size = sizeof(C);
+    goal = reinterpret_cast<const char*>(first);
+    goal_row = row * size;
+    goal_last = columns * size - 1;
+  }
 };
 
 /// sum += left right in every lane; vectors by reference, since they do not cross a call.
@@ -217,7 +225,7 @@ struct PanelProduct {
   std::int64_t a_lead;       // times i: from A's first row to row i where a tile starts there
   std::int64_t full, rows;   // rows before `full` are in full tiles; A must be readable up to whole tiles
   std::int64_t columns;      // B must be readable up to whole vectors
-  std::int64_t panel = 0;    // elements from one panel of two vectors to the next
+  std::int64_t panel;        // elements from one panel of two vectors to the next; 0 where there is one
 
   template <InstructionSet Set>
   [[gnu::always_inline]] inline void run() const {
@@ -239,15 +247,14 @@ struct PanelProduct {
       if (operands.goal) g.goal = operands.goal + i * g.goal_row;
       g.b = operands.b;
       for (std::int64_t j = 0; j < columns; j += 2 * lanes, g.b += panel) {
-        const bool wide = columns - j > lanes,
-                   inside = rows - i >= height && (columns - j >= 2 * lanes || columns - j == lanes);
+        const std::int64_t width = std::min<std::int64_t>(columns - j, 2 * lanes);
+        const bool inside = rows - i >= height && width % lanes == 0;
         A* c = operands.c + i * operands.c_row + j;
         g.c = inside ? c : edge;
         g.c_row = inside ? operands.c_row : 2 * lanes;
         g.accumulate = inside && operands.accumulate;
-        multiply_one<Set>(g, height == Tile::rows, wide);
-        if (!inside)
-          copy_edge(edge, 2 * lanes, std::min(rows - i, height), std::min<std::int64_t>(columns - j, 2 * lanes), c);
+        multiply_one<Set>(g, height == Tile::rows, width > lanes);
+        if (!inside) copy_edge(edge, 2 * lanes, std::min(rows - i, height), width, c);
       }
     }
   }
