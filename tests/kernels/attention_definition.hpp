@@ -60,7 +60,7 @@ struct Problem {
 };
 
 struct Result {
-  Values output, log_sum_exp, dquery, dkey, dvalue;
+  Values output, log2_sum, dquery, dkey, dvalue;
 };
 
 /// The definition, and its derivative by the rules of matrix products and softmax.
@@ -105,7 +105,7 @@ class Definition {
       sum += p[static_cast<std::size_t>(j)] = std::exp(score * s_.scale);
       dp[static_cast<std::size_t>(j)] = slope;
     }
-    r_.log_sum_exp[static_cast<std::size_t>((b * s_.heads + h) * s_.queries + i)] = std::log(sum);
+    r_.log2_sum[static_cast<std::size_t>((b * s_.heads + h) * s_.queries + i)] = std::log2(sum);
     if (sum == 0) return;
     for (std::size_t j = 0; j < p.size(); ++j) mean += (p[j] /= sum) * dp[j];
     for (std::int64_t j = 0; j < s_.keys; ++j)

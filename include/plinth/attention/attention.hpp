@@ -28,14 +28,14 @@ AttentionShape attention_shape(const Tensor<T, D>& q, const Tensor<T, D>& k, con
           .output = head_layout(y), .causal = causal, .window = window, .scale = scale};
 }
 
-/// By the backend's kernel, of heads with whole channels; log_sum_exp (B, H, T) may be null.
+/// By the backend's kernel, of heads with whole channels; log2_sum (B, H, T) may be null.
 template <class T, class D>
 Tensor<T, D> kernel_attention(const Tensor<T, D>& q, const Tensor<T, D>& k, const Tensor<T, D>& v,
                               const Tensor<std::int32_t, D>& rows, bool causal, std::int64_t window, double scale,
-                              accumulator_t<T>* log_sum_exp) {
+                              accumulator_t<T>* log2_sum) {
   auto y = heads_like(q);
   kernels<D>::attention(queue<D>::current(), attention_shape(q, k, v, y, causal, window, scale), rows.data(), q.data(),
-                        k.data(), v.data(), y.mutable_data(), log_sum_exp);
+                        k.data(), v.data(), y.mutable_data(), log2_sum);
   return y;
 }
 
@@ -56,15 +56,15 @@ struct AttentionOp {
       key,                      ///< (B, G, S, D)
       value,                    ///< (B, G, S, D)
       output;                   ///< (B, H, T, D)
-  Tensor<A, D> log_sum_exp;     ///< (B, H, T), of the scores of each query
+  Tensor<A, D> log2_sum;        ///< (B, H, T), of each query's sum of exp(score)
 
   /// q (B, H, T, D), k and v (B, G, S, D) -> (B, H, T, D)
   Tensor<T, D> forward(const Tensor<T, D>& q, const Tensor<T, D>& k, const Tensor<T, D>& v) {
     const auto whole_q = detail::with_whole_channels(q), whole_k = detail::with_whole_channels(k),
                whole_v = detail::with_whole_channels(v);
-    log_sum_exp = Tensor<A, D>({q.size(0), q.size(1), q.size(2)});
+    log2_sum = Tensor<A, D>({q.size(0), q.size(1), q.size(2)});
     const auto y = detail::kernel_attention(whole_q, whole_k, whole_v, rows.get(name), causal, window, scale,
-                                            log_sum_exp.mutable_data());
+                                            log2_sum.mutable_data());
     query = whole_q;
     key = whole_k;
     value = whole_v;
@@ -86,7 +86,7 @@ struct AttentionOp {
     auto dq = detail::same_heads(q), dk = detail::same_heads(k), dv = detail::same_heads(v);
     const auto shape = detail::attention_shape(q, k, v, y, causal, window, scale);
     kernels<D>::attention_backward(queue<D>::current(), shape, rows.get(name).data(), q.data(), k.data(), v.data(),
-                                   y.data(), log_sum_exp.data(), given.data(), dq.mutable_data(), dk.mutable_data(),
+                                   y.data(), log2_sum.data(), given.data(), dq.mutable_data(), dk.mutable_data(),
                                    dv.mutable_data());
     return {dq, dk, dv};
   }

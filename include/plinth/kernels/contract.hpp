@@ -227,25 +227,24 @@ concept PackedGemm =
       K::gemm_bias_activation(q, shape, f, a, b, bias, c, pre_activation, packed);
     };
 
-/// Optional: attention without the (queries, keys) matrix in memory. rows as in VisibleKeys; log_sum_exp
-/// (B, H, queries) may be null.
+/// Optional: attention without the (queries, keys) matrix in memory. rows as in VisibleKeys; log2_sum (B, H, queries),
+/// the logarithm to base 2 of each query's sum of exp(score), may be null.
 template <class K, class D, class T>
 concept FusedAttention = requires(queue<D>& q, const AttentionShape& shape, const std::int32_t* rows, const T* query,
-                                  const T* key, const T* value, T* output, accumulator_t<T>* log_sum_exp,
+                                  const T* key, const T* value, T* output, accumulator_t<T>* log2_sum,
                                   const accumulator_t<T>* saved, const T* doutput, T* dquery, T* dkey, T* dvalue) {
-  K::attention(q, shape, rows, query, key, value, output, log_sum_exp);
+  K::attention(q, shape, rows, query, key, value, output, log2_sum);
   K::attention_backward(q, shape, rows, query, key, value, output, saved, doutput, dquery, dkey, dvalue);
 };
 
 /// Optional, where there is no FusedAttention: the same attention without its backward, of shapes that decodes() names,
 /// those of few queries.
 template <class K, class D, class T>
-concept DecodeAttention =
-    requires(queue<D>& q, const AttentionShape& shape, const std::int32_t* rows, const T* query, const T* key,
-             const T* value, T* output, accumulator_t<T>* log_sum_exp) {
-      { K::decodes(shape) } -> std::same_as<bool>;
-      K::attention(q, shape, rows, query, key, value, output, log_sum_exp);
-    };
+concept DecodeAttention = requires(queue<D>& q, const AttentionShape& shape, const std::int32_t* rows, const T* query,
+                                   const T* key, const T* value, T* output, accumulator_t<T>* log2_sum) {
+  { K::decodes(shape) } -> std::same_as<bool>;
+  K::attention(q, shape, rows, query, key, value, output, log2_sum);
+};
 
 /// Optional: tokens[r] = what sample() of generate/ draws from row r of logits (rows, columns) by uniform number drawn[r]
 /// of the stream, without a repetition penalty, up to the rounding of probabilities; -1 where the largest logit is not finite. drawn[r] is raised by one.

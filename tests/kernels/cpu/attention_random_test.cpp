@@ -111,17 +111,17 @@ void check(Random& random) {
   auto key = operand(random, p.key, extent(s.key, s.batch)), value = operand(random, p.value, extent(s.value, s.batch));
   auto output = written<T>(random, extent(s.output, s.batch)), dquery = written<T>(random, extent(s.query, s.batch));
   auto dkey = written<T>(random, extent(s.key, s.batch)), dvalue = written<T>(random, extent(s.value, s.batch));
-  auto log_sum_exp = written<accumulator_t<T>>(random, forward_alone ? 0 : s.batch * s.heads * s.queries);
+  auto log2_sum = written<accumulator_t<T>>(random, forward_alone ? 0 : s.batch * s.heads * s.queries);
   const std::int32_t* const rows = p.rows.empty() ? nullptr : p.rows.data();
   const Cpu d;
   auto& q = queue<Cpu>::current();
   kernels<Cpu>::attention(q, s, rows, query.at(d), key.at(d), value.at(d), output.at(d),
-                          forward_alone ? nullptr : log_sum_exp.at(d));
+                          forward_alone ? nullptr : log2_sum.at(d));
   output.expect(only_elements(wanted.output, s.output, s, s.heads, s.queries));
   if (!forward_alone) {
-    kernels<Cpu>::attention_backward(q, s, rows, query.at(d), key.at(d), value.at(d), output.at(d), log_sum_exp.at(d),
+    kernels<Cpu>::attention_backward(q, s, rows, query.at(d), key.at(d), value.at(d), output.at(d), log2_sum.at(d),
                                      doutput.at(d), dquery.at(d), dkey.at(d), dvalue.at(d));
-    log_sum_exp.expect(wanted.log_sum_exp);
+    log2_sum.expect(wanted.log2_sum);
     dquery.expect(only_elements(wanted.dquery, s.query, s, s.heads, s.queries));
     dkey.expect(only_elements(wanted.dkey, s.key, s, s.key_heads, s.keys));
     dvalue.expect(only_elements(wanted.dvalue, s.value, s, s.key_heads, s.keys));
@@ -131,7 +131,7 @@ void check(Random& random) {
                slope = 4 * input * (1 + std::sqrt(static_cast<double>(s.head_size)) * s.scale);
   const double seers = std::sqrt(static_cast<double>(s.queries * s.heads / s.key_heads));
   INFO(text(s, p.rows) << (forward_alone ? " forward alone" : ""));
-  CHECK(output.wrong("output", 2) + log_sum_exp.wrong("log_sum_exp", 1) + dquery.wrong("dquery", slope) +
+  CHECK(output.wrong("output", 2) + log2_sum.wrong("log2_sum", 1) + dquery.wrong("dquery", slope) +
             dkey.wrong("dkey", slope * seers) + dvalue.wrong("dvalue", 2 * seers) ==
         "");
 }

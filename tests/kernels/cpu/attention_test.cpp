@@ -25,7 +25,7 @@ constexpr float infinity = std::numeric_limits<float>::infinity(),
 template <class T>
 struct Computed {
   std::vector<T> output, dquery, dkey, dvalue;
-  std::vector<accumulator_t<T>> log_sum_exp;
+  std::vector<accumulator_t<T>> log2_sum;
 
   /// Everything lies `offset` elements behind a cache line.
   Computed(InstructionSet set, const Problem<T>& p, std::size_t offset = 0) {
@@ -35,13 +35,12 @@ struct Computed {
     Placed q(p.query, offset), k(p.key, offset), v(p.value, offset), dy(p.doutput, offset);
     Placed y(std::vector<T>(p.query.size(), unset), offset), dq(y.values(), offset);
     Placed dk(std::vector<T>(p.key.size(), unset), offset), dv(dk.values(), offset);
-    log_sum_exp.resize(static_cast<std::size_t>(p.shape.batch * p.shape.heads * p.shape.queries));
+    log2_sum.resize(static_cast<std::size_t>(p.shape.batch * p.shape.heads * p.shape.queries));
     const std::int32_t* const rows = p.rows.empty() ? nullptr : p.rows.data();
-    cpu::AttentionForward<T>(threads, set, p.shape, rows)
-        .run(q.data(), k.data(), v.data(), y.data(), log_sum_exp.data());
+    cpu::AttentionForward<T>(threads, set, p.shape, rows).run(q.data(), k.data(), v.data(), y.data(), log2_sum.data());
     cpu::AttentionBackward<T>(
         threads, set, p.shape, rows,
-        {q.data(), k.data(), v.data(), y.data(), log_sum_exp.data(), dy.data(), dq.data(), dk.data(), dv.data()})
+        {q.data(), k.data(), v.data(), y.data(), log2_sum.data(), dy.data(), dq.data(), dk.data(), dv.data()})
         .run();
     output = y.values(), dquery = dq.values(), dkey = dk.values(), dvalue = dv.values();
   }
@@ -103,10 +102,10 @@ void agree(double limit) {
       CHECK(numbers::distance(found.dquery, wanted.dquery) < limit);
       CHECK(numbers::distance(found.dkey, wanted.dkey) < limit);
       CHECK(numbers::distance(found.dvalue, wanted.dvalue) < limit);
-      for (std::size_t r = 0; r < wanted.log_sum_exp.size(); ++r)
-        if (std::isinf(wanted.log_sum_exp[r]) ? found.log_sum_exp[r] != -INFINITY
-                                              : std::abs(double(found.log_sum_exp[r]) - wanted.log_sum_exp[r]) > limit)
-          FAIL_CHECK("log-sum-exp of row " << r << ": " << found.log_sum_exp[r] << " for " << wanted.log_sum_exp[r]);
+      for (std::size_t r = 0; r < wanted.log2_sum.size(); ++r)
+        if (std::isinf(wanted.log2_sum[r]) ? found.log2_sum[r] != -INFINITY
+                                           : std::abs(double(found.log2_sum[r]) - wanted.log2_sum[r]) > limit)
+          FAIL_CHECK("log-sum-exp of row " << r << ": " << found.log2_sum[r] << " for " << wanted.log2_sum[r]);
     }
   }
 }
@@ -128,7 +127,7 @@ TEST_CASE("bits of attention depend on neither threads nor alignment") {
     CHECK(numbers::bits_depend_on_values_alone([&](std::size_t offset) {
       const Computed<float> found(instruction_set(), problem, offset);
       auto all = found.output;
-      for (const auto* part : {&found.log_sum_exp, &found.dquery, &found.dkey, &found.dvalue})
+      for (const auto* part : {&found.log2_sum, &found.dquery, &found.dkey, &found.dvalue})
         all.insert(all.end(), part->begin(), part->end());
       return all;
     }));
@@ -176,7 +175,7 @@ TEMPLATE_TEST_CASE("attention and its gradients lose nothing that is infinite or
       for (const auto set : instruction_sets()) {
         const Computed<TestType> found(set, problem);
         CHECK(lost(found.output, wanted.output) == 0);
-        CHECK(lost(found.log_sum_exp, wanted.log_sum_exp) == 0);
+        CHECK(lost(found.log2_sum, wanted.log2_sum) == 0);
         CHECK(lost(found.dquery, wanted.dquery) == 0);
         CHECK(lost(found.dkey, wanted.dkey) == 0);
         CHECK(lost(found.dvalue, wanted.dvalue) == 0);

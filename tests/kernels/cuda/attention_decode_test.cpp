@@ -60,7 +60,7 @@ Problem<T> random_problem(Random& random) {
 template <class T>
 struct Decoded {
   std::vector<T> output;  // NaN where nothing was written
-  std::vector<float> log_sum_exp;
+  std::vector<float> log2_sum;
 
   /// Operands lie `offset` elements behind aligned addresses.
   explicit Decoded(const Problem<T>& p, std::size_t offset = 0) {
@@ -72,7 +72,7 @@ struct Decoded {
     const DeviceArray<std::int32_t> rows(p.rows);
     kernels<Cuda>::attention(queue<Cuda>::current(), p.shape, p.rows.empty() ? nullptr : rows.data(), q.data(),
                              k.data(), v.data(), y.data(), sums.data());
-    output = y.values(), log_sum_exp = sums.values();
+    output = y.values(), log2_sum = sums.values();
   }
 };
 
@@ -103,7 +103,7 @@ void agree(const Problem<T>& p) {
   const auto wanted = Definition<T>(p).run();
   const Decoded<T> found(p);
   CHECK(wrong_outputs(p, found.output, wanted.output) == 0);
-  CHECK(wrong_log_sums(found.log_sum_exp, wanted.log_sum_exp) == 0);
+  CHECK(wrong_log2_sums(found.log2_sum, wanted.log2_sum) == 0);
 }
 
 /// One key head of so many keys, whose queries are two heads.
@@ -123,7 +123,7 @@ TEST_CASE("cuda attention of few queries: bits do not depend on alignment", "[cu
   const auto p = long_problem<bfloat16>(200);
   const Decoded<bfloat16> aligned(p), shifted(p, 1);
   CHECK(aligned.output == shifted.output);
-  CHECK(aligned.log_sum_exp == shifted.log_sum_exp);
+  CHECK(aligned.log2_sum == shifted.log2_sum);
 }
 
 TEST_CASE("cuda attention of few queries: large scores in any part keep the softmax, and NaN stays where it is seen",

@@ -34,7 +34,7 @@ class Shifted {
 };
 
 /// How many logarithms of sums are off; of a query that sees no key it is -inf.
-inline std::size_t wrong_log_sums(const std::vector<float>& found, const std::vector<double>& wanted) {
+inline std::size_t wrong_log2_sums(const std::vector<float>& found, const std::vector<double>& wanted) {
   std::size_t wrong = 0;
   for (std::size_t r = 0; r < wanted.size(); ++r)
     wrong += std::isinf(wanted[r]) ? found[r] != -INFINITY : !(std::abs(double(found[r]) - wanted[r]) < 1e-5);
@@ -45,7 +45,7 @@ inline std::size_t wrong_log_sums(const std::vector<float>& found, const std::ve
 template <class T>
 struct AttentionOnCuda {
   std::vector<T> output, dquery, dkey, dvalue;
-  std::vector<float> log_sum_exp;
+  std::vector<float> log2_sum;
 
   /// Operands lie `offset` elements behind aligned addresses.
   explicit AttentionOnCuda(const attention_definition::Problem<T>& p, std::size_t offset = 0) {
@@ -63,7 +63,7 @@ struct AttentionOnCuda {
     kernels::attention(gpu, p.shape, rows, q.data(), k.data(), v.data(), y.data(), sums.data());
     kernels::attention_backward(gpu, p.shape, rows, q.data(), k.data(), v.data(), y.data(), sums.data(), dy.data(),
                                 dq.data(), dk.data(), dv.data());
-    output = y.values(), dquery = dq.values(), dkey = dk.values(), dvalue = dv.values(), log_sum_exp = sums.values();
+    output = y.values(), dquery = dq.values(), dkey = dk.values(), dvalue = dv.values(), log2_sum = sums.values();
   }
 
   /// The bits of all results.
@@ -71,7 +71,7 @@ struct AttentionOnCuda {
     std::vector<std::uint16_t> all;
     for (const auto* part : {&output, &dquery, &dkey, &dvalue})
       for (const T value : *part) all.push_back(value.bits);
-    for (const float value : log_sum_exp)
+    for (const float value : log2_sum)
       for (const int shift : {0, 16})
         all.push_back(static_cast<std::uint16_t>(__builtin_bit_cast(std::uint32_t, value) >> shift));
     return all;

@@ -66,7 +66,7 @@ void agree(const Problem<T>& problem, double limit) {
   CHECK(numbers::distance(found.dquery, wanted.dquery) < limit);
   CHECK(numbers::distance(found.dkey, wanted.dkey) < limit);
   CHECK(numbers::distance(found.dvalue, wanted.dvalue) < limit);
-  CHECK(wrong_log_sums(found.log_sum_exp, wanted.log_sum_exp) == 0);
+  CHECK(wrong_log2_sums(found.log2_sum, wanted.log2_sum) == 0);
 }
 
 /// In the 2-norm, relative: probabilities and gradients of scores are rounded before they are multiplied. Its square is
@@ -98,7 +98,7 @@ TEMPLATE_TEST_CASE("cuda attention: bits do not depend on alignment", "[cuda]", 
   }
 }
 
-TEST_CASE("cuda attention: log_sum_exp may be null, and empty sizes are zeros or nothing", "[cuda]") {
+TEST_CASE("cuda attention: log2_sum may be null, and empty sizes are zeros or nothing", "[cuda]") {
   for (const Sizes& s :
        {Sizes{1, 2, 1, 20, 30, 8, true}, Sizes{2, 2, 1, 3, 0, 8, false}, Sizes{1, 2, 2, 0, 5, 8, true}}) {
     const Problem<plinth::half> problem(s);
@@ -109,7 +109,7 @@ TEST_CASE("cuda attention: log_sum_exp may be null, and empty sizes are zeros or
     CHECK(y.values() == with_sums.output);
     if (s.S == 0)
       CHECK(std::all_of(with_sums.output.begin(), with_sums.output.end(), [](plinth::half x) { return x == 0.0f; }));
-    if (s.S == 0) CHECK(with_sums.log_sum_exp == std::vector<float>(12, -INFINITY));
+    if (s.S == 0) CHECK(with_sums.log2_sum == std::vector<float>(12, -INFINITY));
     if (s.T == 0) CHECK(std::all_of(with_sums.dkey.begin(), with_sums.dkey.end(), [](plinth::half x) { return x == 0.0f; }));
   }
 }
@@ -157,7 +157,7 @@ TEST_CASE("cuda attention: keys outside the tensor give NaN in their batch row, 
       return right == got.size();
     };
     CHECK(first_half_only(found.output, wanted.output));
-    CHECK(first_half_only(found.log_sum_exp, wanted.log_sum_exp));
+    CHECK(first_half_only(found.log2_sum, wanted.log2_sum));
     CHECK(first_half_only(found.dquery, wanted.dquery));
     CHECK(first_half_only(found.dkey, wanted.dkey));
     CHECK(first_half_only(found.dvalue, wanted.dvalue));

@@ -28,22 +28,22 @@ struct CpuAttention {
     });
   }
 
-  /// log_sum_exp (B, H, queries) may be null. Throws MemoryError when there is no scratch memory.
+  /// log2_sum (B, H, queries) may be null. Throws MemoryError when there is no scratch memory.
   template <class T>
   static void attention(queue<Cpu>& queue, const AttentionShape& shape, const std::int32_t* rows, const T* query,
-                        const T* key, const T* value, T* output, accumulator_t<T>* log_sum_exp) {
+                        const T* key, const T* value, T* output, accumulator_t<T>* log2_sum) {
     check(shape, rows);
-    AttentionForward<T>(queue, instruction_set(), shape, rows).run(query, key, value, output, log_sum_exp);
+    AttentionForward<T>(queue, instruction_set(), shape, rows).run(query, key, value, output, log2_sum);
   }
 
   /// Overwrites dquery, dkey and dvalue, which lie as query, key and value do; doutput lies as output.
   template <class T>
   static void attention_backward(queue<Cpu>& queue, const AttentionShape& shape, const std::int32_t* rows,
                                  const T* query, const T* key, const T* value, const T* output,
-                                 const accumulator_t<T>* log_sum_exp, const T* doutput, T* dquery, T* dkey, T* dvalue) {
+                                 const accumulator_t<T>* log2_sum, const T* doutput, T* dquery, T* dkey, T* dvalue) {
     check(shape, rows);
     AttentionBackward<T>(queue, instruction_set(), shape, rows,
-                         {query, key, value, output, log_sum_exp, doutput, dquery, dkey, dvalue})
+                         {query, key, value, output, log2_sum, doutput, dquery, dkey, dvalue})
         .run();
   }
 

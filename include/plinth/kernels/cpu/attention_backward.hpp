@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Attention backward in tiles: the probabilities are computed again, block by block, from the logarithms of the sums.
 //
-// With S = scale Q K^T, P = exp(S - log_sum_exp), dP = dO V^T and delta = the sum over channels of dO O:
+// With S = scale Q K^T, P = 2^(S / ln 2 - log2_sum), dP = dO V^T and delta = the sum over channels of dO O:
 //   dS = P (dP - delta), dV = P^T dO, dK = scale dS^T Q, dQ = scale dS K.   Dao 2023 (arXiv:2307.08691), algorithm 2.
 #pragma once
 
@@ -26,13 +26,13 @@ struct ProbabilitiesAgain {
   std::int64_t score_row, rows;
   std::int64_t seen, columns;  // columns that a query here sees, and all of the block
   VisibleColumns visible;
-  const A *log_sum_exp, *delta;  // of each row; log_sum_exp to base 2
+  const A *log2_sum, *delta;  // of each row
 
   template <InstructionSet Set>
   [[gnu::always_inline]] inline void run() const {
     for (std::int64_t r = 0; r < rows; ++r) {
       A *p = scores + r * score_row, *dp = dprobabilities + r * score_row;
-      const A shift = log_sum_exp[r], mean = delta[r], spoilt = math::spoilt_by(shift);
+      const A shift = log2_sum[r], mean = delta[r], spoilt = math::spoilt_by(shift);
       // That they are whole rounds is news to the compiler.
       independently(0, whole_rounds(seen), [=](std::int64_t j) {
         p[j] = math::exp2_negative(p[j] - shift) + spoilt;
@@ -75,7 +75,7 @@ class AttentionBackward {
  public:
   struct Operands {
     const T *query, *key, *value, *output;
-    const A* log_sum_exp;
+    const A* log2_sum;
     const T* doutput;
     T *dquery, *dkey, *dvalue;
   };
@@ -106,7 +106,7 @@ class AttentionBackward {
   /// Of a block of queries: rows for products from the left, panels for those from the right.
   struct Scratch {
     A *turned_key, *turned_value, *key, *dkey, *dvalue;
-    A *query, *doutput, *query_panels, *doutput_panels, *dquery, *log_sum_exp, *delta;
+    A *query, *doutput, *query_panels, *doutput_panels, *dquery, *log2_sum, *delta;
     A *scores, *dscores;
     std::int64_t elements;
   };
@@ -126,7 +126,7 @@ class AttentionBackward {
     for (A** part : {&mine.query, &mine.doutput, &mine.dquery}) take(*part, rows * blocks_.row);
     for (A** part : {&mine.query_panels, &mine.doutput_panels})
       take(*part, blocks_.panel_elements(blocks_.queries, s_.head_size));
-    for (A** part : {&mine.log_sum_exp, &mine.delta}) take(*part, rows);
+    for (A** part : {&mine.log2_sum, &mine.delta}) take(*part, rows);
     for (A** part : {&mine.scores, &mine.dscores}) take(*part, rows * blocks_.score_row);
     return mine;
   }
@@ -192,7 +192,7 @@ class AttentionBackward {
     multiply_heads(set_, blocks_, s_.head_size, mine.query + query, rows, mine.turned_key + key, columns, p);
     multiply_heads(set_, blocks_, s_.head_size, mine.doutput + query, rows, mine.turned_value + key, columns, dp);
     run_job(set_, ProbabilitiesAgain<A>{p, dp, blocks_.score_row, rows, columns, keys,
-                                        VisibleColumns{seen.keys, seen.query + r, seen.key}, mine.log_sum_exp + r,
+                                        VisibleColumns{seen.keys, seen.query + r, seen.key}, mine.log2_sum + r,
                                         mine.delta + r});
   }
 
@@ -205,9 +205,7 @@ class AttentionBackward {
               blocks_.row, mine.doutput);
     pack_columns(set_, mine.query, blocks_.row, 1, s_.head_size, count, blocks_.tile.columns, mine.query_panels);
     pack_columns(set_, mine.doutput, blocks_.row, 1, s_.head_size, count, blocks_.tile.columns, mine.doutput_panels);
-    const A* const sums = o_.log_sum_exp + (b * s_.heads + h) * s_.queries + i;
-    std::transform(sums, sums + count, mine.log_sum_exp,
-                   [](A sum) { return sum * static_cast<A>(std::numbers::log2e); });
+    std::copy_n(o_.log2_sum + (b * s_.heads + h) * s_.queries + i, count, mine.log2_sum);
     run_job(set_, ProductsOfRows<T>{o_.output + place + i * s_.output.time, s_.output.time, mine.doutput, blocks_.row,
                                     count, s_.head_size, mine.delta});
   }

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 
 #include <plinth/kernels/arguments.hpp>
@@ -12,6 +13,7 @@
 #include <plinth/kernels/cpu/gemm_tile.hpp>
 #include <plinth/kernels/cpu/lanes.hpp>
 #include <plinth/tensor/element.hpp>
+#include <plinth/tensor/scalar_math.hpp>
 
 namespace plinth::cpu {
 
@@ -116,6 +118,20 @@ void copy_rows(InstructionSet set, const T* x, std::int64_t x_row, std::int64_t 
   for (std::int64_t i = 0; i < count; ++i) std::fill(to + i * to_row + channels, to + (i + 1) * to_row, A(0));
   std::fill(to + count * to_row, to + rows * to_row, A(0));
 }
+
+/// What a row of the softmax ends with, of the sum of 2^(score - top) over its keys: 1 / sum, or 0 where it sees none,
+/// and the logarithm to base 2 of the sum of 2^score. Both are NaN where the top is infinite or no number.
+template <class A>
+struct RowSum {
+  A inverse, log2;
+
+  RowSum(A top, A sum) {
+    const bool empty = Order<A>::of(top) == 0;  // minus infinity
+    const A spoilt = empty ? A(0) : math::spoilt_by(top);
+    inverse = empty ? A(0) : A(1) / sum + spoilt;
+    log2 = top + std::log2(sum) + spoilt;
+  }
+};
 
 /// Which columns of a block of scores are visible: row r is query `query` + r, column c is key `key` + c.
 struct VisibleColumns {

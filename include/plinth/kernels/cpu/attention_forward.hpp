@@ -58,7 +58,7 @@ struct RunningSoftmax {
   }
 };
 
-/// output (B, H, T, D) = softmax(scale query key^T + mask) value and, unless null, the logarithm of each row's sum.
+/// output (B, H, T, D) = softmax(scale query key^T + mask) value and, unless null, log2_sum as in the contract.
 template <class T>
 class AttentionForward {
   using A = accumulator_t<T>;
@@ -70,8 +70,8 @@ class AttentionForward {
   AttentionForward(queue<Cpu>& queue, InstructionSet set, const AttentionShape& shape, const std::int32_t* rows)
       : queue_(queue), set_(set), s_(shape), rows_(rows), blocks_(set, shape, tiles_of_queries, units_of_keys) {}
 
-  void run(const T* query, const T* key, const T* value, T* output, A* log_sum_exp) {
-    if (s_.queries == 1) return run_single(query, key, value, output, log_sum_exp);
+  void run(const T* query, const T* key, const T* value, T* output, A* log2_sum) {
+    if (s_.queries == 1) return run_single(query, key, value, output, log2_sum);
     const std::int64_t groups = s_.batch * s_.key_heads, query_blocks = divide_up(s_.queries, blocks_.queries);
     key_elements_ = blocks_.panel_elements(s_.head_size, s_.keys);
     value_elements_ = blocks_.panel_elements(s_.keys, s_.head_size);
@@ -97,14 +97,14 @@ class AttentionForward {
         last = group;
         // Late blocks see more keys than early ones: they alternate, so that threads get the same work.
         const std::int64_t n = task % query_blocks, block = n % 2 == 0 ? n / 2 : query_blocks - 1 - n / 2;
-        run_block(batch_head, block * blocks_.queries, query, keys, output, log_sum_exp, scratch);
+        run_block(batch_head, block * blocks_.queries, query, keys, output, log2_sum, scratch);
       }
     });
   }
 
  private:
   /// Sequences of one query.
-  void run_single(const T* query, const T* key, const T* value, T* output, A* log_sum_exp) {
+  void run_single(const T* query, const T* key, const T* value, T* output, A* log2_sum) {
     const std::int64_t own = round_up(s_.keys, 64) + round_up(s_.head_size, 64);
     auto* all = static_cast<A*>(queue_.scratch(static_cast<std::size_t>(own * queue_.threads()) * sizeof(A)));
     queue_.each_thread(s_.batch * s_.heads, [&](int thread, std::int64_t begin, std::int64_t end) {
@@ -114,12 +114,13 @@ class AttentionForward {
         const VisibleKeys visible(s_, rows_, b);
         const std::int64_t first = std::min(visible.first(0), s_.keys);
         const std::int64_t count = std::max<std::int64_t>(0, visible.past(0) - first);
-        run_job(set_, SingleQuery<T>{query + b * s_.query.batch + h * s_.query.head,
-                                     key + b * s_.key.batch + g * s_.key.head + first * s_.key.time,
-                                     value + b * s_.value.batch + g * s_.value.head + first * s_.value.time,
-                                     s_.key.time, s_.value.time, count, s_.head_size, static_cast<A>(s_.scale),
-                                     output + b * s_.output.batch + h * s_.output.head,
-                                     log_sum_exp ? log_sum_exp + n : nullptr, scores, gathered});
+        run_job(set_,
+                SingleQuery<T>{query + b * s_.query.batch + h * s_.query.head,
+                               key + b * s_.key.batch + g * s_.key.head + first * s_.key.time,
+                               value + b * s_.value.batch + g * s_.value.head + first * s_.value.time, s_.key.time,
+                               s_.value.time, count, s_.head_size, static_cast<A>(s_.scale * std::numbers::log2e),
+                               output + b * s_.output.batch + h * s_.output.head, log2_sum ? log2_sum + n : nullptr,
+                               scores, gathered});
       }
     });
   }
@@ -136,7 +137,7 @@ class AttentionForward {
   }
 
   /// The queries of one head from query i on.
-  void run_block(std::int64_t batch_head, std::int64_t i, const T* query, const A* keys, T* output, A* log_sum_exp,
+  void run_block(std::int64_t batch_head, std::int64_t i, const T* query, const A* keys, T* output, A* log2_sum,
                  A* scratch) const {
     const std::int64_t b = batch_head / s_.heads, h = batch_head % s_.heads,
                        count = std::min(blocks_.queries, s_.queries - i);
@@ -162,20 +163,17 @@ class AttentionForward {
         multiply_panels(set_, blocks_.tile, height, blocks_.head_size, columns, {scores, blocks_.score_row, 1},
                         keys + key_elements_ + j * blocks_.tile.columns, s_.keys, to, blocks_.row, j > start);
       }
-    finish(b, h, i, count, y, top, sum, output, log_sum_exp);
+    finish(b, h, i, count, y, top, sum, output, log2_sum);
   }
 
-  /// Divides what was gathered by the sums, which are overwritten. A top that is infinite or no number spoils its row.
+  /// Divides what was gathered by the sums, which are overwritten.
   void finish(std::int64_t b, std::int64_t h, std::int64_t i, std::int64_t count, A* y, const A* top, A* sum, T* output,
-              A* log_sum_exp) const {
+              A* log2_sum) const {
     for (std::int64_t r = 0; r < count; ++r) {
-      const bool empty = Order<A>::of(top[r]) == 0;  // minus infinity
-      const A spoilt = empty ? A(0) : math::spoilt_by(top[r]);
-      if (log_sum_exp)
-        log_sum_exp[(b * s_.heads + h) * s_.queries + i + r] =
-            static_cast<A>(std::numbers::ln2) * top[r] + std::log(sum[r]) + spoilt;
-      if (empty) std::fill_n(y + r * blocks_.row, s_.head_size, A(0));
-      sum[r] = empty ? A(0) : A(1) / sum[r] + spoilt;
+      const RowSum<A> all(top[r], sum[r]);
+      if (log2_sum) log2_sum[(b * s_.heads + h) * s_.queries + i + r] = all.log2;
+      if (all.inverse == A(0)) std::fill_n(y + r * blocks_.row, s_.head_size, A(0));
+      sum[r] = all.inverse;
     }
     T* to = output + b * s_.output.batch + h * s_.output.head + i * s_.output.time;
     run_job(set_, ScaleRows<A, T, A>{y, blocks_.row, to, s_.output.time, count, s_.head_size, sum, 1});

@@ -20,9 +20,9 @@ struct SingleQuery {
   using A = accumulator_t<T>;
   const T *query, *key, *value;
   std::int64_t key_time, value_time, keys, head_size;
-  A scale;
+  A scale;  // of scores to base 2
   T* output;
-  A* log_sum_exp;        // or null
+  A* log2_sum;           // or null
   A *scores, *gathered;  // room for whole_rounds(keys) and head_size elements
 
   template <InstructionSet Set>
@@ -39,15 +39,16 @@ struct SingleQuery {
     for (std::int64_t j = keys; j < filled; ++j) s[j] = lowest;
     const A top = lane_max<A, true>(filled, lowest, [=](std::int64_t j) { return s[j]; });
     const A shift = top == lowest ? A(0) : top;
-    const A sum = lane_sum<A, true>(filled, [=](std::int64_t j) { return s[j] = math::exp_negative(s[j] - shift); });
+    const A sum = lane_sum<A, true>(filled, [=](std::int64_t j) { return s[j] = math::exp2_negative(s[j] - shift); });
     for (std::int64_t d = 0; d < head_size; ++d) y[d] = A(0);
     for (std::int64_t j = 0; j < keys; ++j) {
       const T* const v = value + j * value_time;
       const A p = s[j];
       for (std::int64_t d = 0; d < head_size; ++d) y[d] += p * static_cast<A>(v[d]);
     }
-    for (std::int64_t d = 0; d < head_size; ++d) output[d] = static_cast<T>(sum == A(0) ? A(0) : y[d] / sum);
-    if (log_sum_exp) *log_sum_exp = top + std::log(sum);
+    const RowSum<A> all(top, sum);
+    for (std::int64_t d = 0; d < head_size; ++d) output[d] = static_cast<T>(y[d] * all.inverse);
+    if (log2_sum) *log2_sum = all.log2;
   }
 };
 

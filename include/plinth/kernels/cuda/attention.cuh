@@ -80,19 +80,19 @@ struct CudaAttention {
     return s.queries <= Decode::most_queries && s.head_size <= Decode::channels * warp_size && s.keys < longest_sequence;
   }
 
-  /// log_sum_exp (B, H, queries) may be null. Throws ArgumentError for heads of more than 256 channels and, in float,
+  /// log2_sum (B, H, queries) may be null. Throws ArgumentError for heads of more than 256 channels and, in float,
   /// for a shape that decodes() does not name, MemoryError when there is no room for the parts of a split.
   template <SummedInFloat T>
   static void attention(queue<Cuda>& queue, const AttentionShape& s, const std::int32_t* rows, const T* query,
-                        const T* key, const T* value, T* output, float* log_sum_exp) {
+                        const T* key, const T* value, T* output, float* log2_sum) {
     const bool whole = in_pieces(s, query, s.query) && in_pieces(s, key, s.key) && in_pieces(s, value, s.value);
-    if (decodes(s)) return decode(queue, s, rows, whole, query, key, value, output, log_sum_exp);
+    if (decodes(s)) return decode(queue, s, rows, whole, query, key, value, output, log2_sum);
     if constexpr (SixteenBits<T>)
       with_width(s, [&](auto width) {
         using Tile = ForwardTile<width()>;
         launch(queue, s.batch * s.heads * blocks_for(s.queries, Tile::queries), Tile::block, Tile::bytes,
                attention_forward<T, width()>, s, rows, whole && in_pieces(s, output, s.output),
-               exponent_factor(s.scale), query, key, value, output, log_sum_exp);
+               exponent_factor(s.scale), query, key, value, output, log2_sum);
       });
     else
       detail::require<ArgumentError>(false, "attention: ", s.queries, " queries of ", s.head_size,
@@ -103,7 +103,7 @@ struct CudaAttention {
   /// attention does, and MemoryError when there is no room for two numbers for each query of each head.
   template <SixteenBits T>
   static void attention_backward(queue<Cuda>& queue, const AttentionShape& s, const std::int32_t* rows, const T* query,
-                                 const T* key, const T* value, const T* output, const float* log_sum_exp,
+                                 const T* key, const T* value, const T* output, const float* log2_sum,
                                  const T* doutput, T* dquery, T* dkey, T* dvalue) {
     const bool whole = in_pieces(s, query, s.query) && in_pieces(s, key, s.key) && in_pieces(s, value, s.value) &&
                        in_pieces(s, doutput, s.output) && in_pieces(s, dquery, s.query) && in_pieces(s, dkey, s.key) &&
@@ -114,7 +114,7 @@ struct CudaAttention {
       const std::int64_t padded = padded_queries(s);
       const Scratch<RowStatistics> statistics(s.batch * s.heads * padded);
       launch(queue, blocks_for(s.batch * s.heads * padded, WarpTeam::rows_per_block), WarpTeam::block, 0,
-             attention_statistics<T>, s, padded, output, doutput, log_sum_exp, statistics.data());
+             attention_statistics<T>, s, padded, output, doutput, log2_sum, statistics.data());
       launch(queue, s.batch * s.key_heads * blocks_for(s.keys, Keys::keys) * Keys::parts, Keys::block, Keys::bytes,
              attention_backward_keys<T, width()>, s, rows, whole, exponent_factor(s.scale), query, key, value,
              statistics.data(), doutput, dkey, dvalue);
@@ -127,10 +127,10 @@ struct CudaAttention {
  private:
   template <class T>
   static void decode(queue<Cuda>& queue, const AttentionShape& s, const std::int32_t* rows, bool whole, const T* query,
-                     const T* key, const T* value, T* output, float* log_sum_exp) {
+                     const T* key, const T* value, T* output, float* log2_sum) {
     const std::int64_t together = s.queries * (s.heads / std::max<std::int64_t>(s.key_heads, 1));
     const auto with = [&](auto count) {
-      launch_decode<count()>(queue, s, rows, whole, query, key, value, output, log_sum_exp);
+      launch_decode<count()>(queue, s, rows, whole, query, key, value, output, log2_sum);
     };
     if (together <= 1) return with(std::integral_constant<int, 1>());
     if (together <= 2) return with(std::integral_constant<int, 2>());

@@ -3,7 +3,7 @@
 // once by blocks that keep the gradients of keys and values in registers, once by blocks that keep those of queries. No
 // two blocks add to the same number, so that the order of all sums is fixed.
 //
-// With S = scale Q K^T, P = exp(S - log_sum_exp), dP = dO V^T and delta = the sum over channels of dO O:
+// With S = scale Q K^T, P = 2^(S / ln 2 - log2_sum), dP = dO V^T and delta = the sum over channels of dO O:
 //   dS = P (dP - delta), dV = P^T dO, dK = scale dS^T Q, dQ = scale dS K.   Dao 2023 (arXiv:2307.08691), algorithm 2.
 #pragma once
 
@@ -34,7 +34,7 @@ PLINTH_HD inline std::int64_t padded_queries(const AttentionShape& s) {
 template <class T>
 __global__ void __launch_bounds__(WarpTeam::block)
     attention_statistics(AttentionShape s, std::int64_t padded, const T* output, const T* doutput,
-                         const float* log_sum_exp, RowStatistics* statistics) {
+                         const float* log2_sum, RowStatistics* statistics) {
   const std::int64_t row = WarpTeam::row(), n = row / padded, i = row % padded;
   if (n >= s.batch * s.heads) return;
   RowStatistics result = {0, 0};
@@ -43,7 +43,7 @@ __global__ void __launch_bounds__(WarpTeam::block)
     result.delta = reduce_row<WarpTeam>(s.head_size, 0.0f, Sum(), [=](std::int64_t d) {
       return static_cast<float>(output[at + d]) * static_cast<float>(doutput[at + d]);
     });
-    result.log2_sum = log_sum_exp[n * s.queries + i] * log2_of_e;
+    result.log2_sum = log2_sum[n * s.queries + i];
   }
   if (WarpTeam::member() == 0) statistics[row] = result;
 }

@@ -111,7 +111,7 @@ __device__ void combine_block(RunningRow (&running)[Rows], int lanes, const F& f
 template <class T, int Rows>
 __global__ void __launch_bounds__(Decode::block, Decode::blocks_at_once(Rows))
     attention_decode(AttentionShape s, const std::int32_t* of_batch, bool whole, int lanes, int parts, float factor,
-                     const T* query, const T* key, const T* value, T* output, float* log_sum_exp, RunningRow* partial) {
+                     const T* query, const T* key, const T* value, T* output, float* log2_sum, RunningRow* partial) {
   using Queries = DecodeQueries<T, Rows>;
   constexpr int U = Queries::U;
   const int part = static_cast<int>(blockIdx.x) % parts,
@@ -149,7 +149,7 @@ __global__ void __launch_bounds__(Decode::block, Decode::blocks_at_once(Rows))
   combine_block(queries.running, lanes, [&](int r, const RunningRow& row) {
     if (!rows.exists(r)) return;
     if (parts == 1)
-      store_row(s, rows, r, channels, row, visible.inside, output, log_sum_exp);
+      store_row(s, rows, r, channels, row, visible.inside, output, log2_sum);
     else
       partial[((tile * Rows + r) * parts + part) * lanes + channels.own] = row;
   });
@@ -159,7 +159,7 @@ __global__ void __launch_bounds__(Decode::block, Decode::blocks_at_once(Rows))
 template <class T>
 __global__ void __launch_bounds__(Decode::block)
     combine_parts(AttentionShape s, const std::int32_t* of_batch, std::int64_t tiles, int rows_of_tile, int lanes,
-                  int parts, const RunningRow* partial, T* output, float* log_sum_exp) {
+                  int parts, const RunningRow* partial, T* output, float* log2_sum) {
   const std::int64_t at = std::int64_t{blockIdx.x} * Decode::warps + threadIdx.x / warp_size;
   const int lane = static_cast<int>(threadIdx.x) % warp_size, r = static_cast<int>(at % rows_of_tile);
   if (at >= tiles * rows_of_tile) return;
@@ -171,24 +171,24 @@ __global__ void __launch_bounds__(Decode::block)
   for (int n = lanes; n < warp_size; n *= 2) total.add(total.of_lane(n));
   if (lane >= lanes) return;
   const Visible visible(s, of_batch, rows.b);
-  store_row(s, rows, r, DecodeChannels<T>{lanes, lane}, total, visible.inside, output, log_sum_exp);
+  store_row(s, rows, r, DecodeChannels<T>{lanes, lane}, total, visible.inside, output, log2_sum);
 }
 
 /// Queues attention of any number of queries of heads of up to 256 channels, Rows of them to a block. `whole`: rows of
 /// keys, values and queries are aligned pieces. Throws MemoryError where there is no room for the parts.
 template <int Rows, class T>
 void launch_decode(queue<Cuda>& queue, const AttentionShape& s, const std::int32_t* of_batch, bool whole,
-                   const T* query, const T* key, const T* value, T* output, float* log_sum_exp) {
+                   const T* query, const T* key, const T* value, T* output, float* log2_sum) {
   const std::int64_t tiles = s.batch * s.key_heads * blocks_for(s.heads / s.key_heads * s.queries, Rows);
   const int lanes = Decode::lanes(s), parts = Decode::parts(s, tiles);
   const Scratch<RunningRow> partial(parts > 1 ? tiles * Rows * parts * lanes : 0);
   launch(queue, tiles * parts, Decode::block,
          sizeof(RunningRow) * Decode::warps * Rows * static_cast<std::size_t>(lanes), attention_decode<T, Rows>, s,
-         of_batch, whole, lanes, parts, static_cast<float>(s.scale) * log2_of_e, query, key, value, output, log_sum_exp,
+         of_batch, whole, lanes, parts, static_cast<float>(s.scale) * log2_of_e, query, key, value, output, log2_sum,
          partial.data());
   if (parts > 1)
     launch(queue, blocks_for(tiles * Rows, Decode::warps), Decode::block, 0, combine_parts<T>, s, of_batch, tiles, Rows,
-           lanes, parts, partial.data(), output, log_sum_exp);
+           lanes, parts, partial.data(), output, log2_sum);
 }
 
 }  // namespace plinth::cuda

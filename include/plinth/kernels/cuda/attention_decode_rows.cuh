@@ -119,10 +119,10 @@ struct DecodeChannels {
   }
 };
 
-/// Output and, unless null, log_sum_exp of a row, of which the calling thread has some channels.
+/// Output and, unless null, log2_sum of a row, of which the calling thread has some channels.
 template <class T>
 __device__ void store_row(const AttentionShape& s, const DecodeRows& rows, int r, const DecodeChannels<T>& channels,
-                          const RunningRow& row, bool valid, T* output, float* log_sum_exp) {
+                          const RunningRow& row, bool valid, T* output, float* log2_sum) {
   const float sum = valid ? row.sum : std::numeric_limits<float>::quiet_NaN(), inverse = sum == 0 ? 0.0f : 1 / sum;
   T* const to = output + rows.place(s.output, r);
   for_constants<Decode::channels>([&](auto c) {
@@ -130,8 +130,8 @@ __device__ void store_row(const AttentionShape& s, const DecodeRows& rows, int r
     if (const int d = channels.first(c / width) + c % width; d < s.head_size)
       to[d] = static_cast<T>(row.output[c] * inverse);
   });
-  if (log_sum_exp && channels.own == 0)
-    log_sum_exp[(rows.b * s.heads + rows.head(r)) * s.queries + rows.query(r)] = (row.top + std::log2(sum)) * ln_2;
+  if (log2_sum && channels.own == 0)
+    log2_sum[(rows.b * s.heads + rows.head(r)) * s.queries + rows.query(r)] = row.top + std::log2(sum);
 }
 
 }  // namespace plinth::cuda

@@ -73,13 +73,13 @@ struct RunningAttention {
       }
   }
 
-  /// After finish(): the logarithms of the sums, for the first `count` rows.
-  __device__ void store_log_sum_exp(int count, float* to) const {
+  /// After finish(): the logarithms to base 2 of the sums, for the first `count` rows.
+  __device__ void store_log2_sum(int count, float* to) const {
     const int lane = lane_number();
     for (int m = 0; m < Strips; ++m)
       for (int r = 0; r < 2; ++r)
         if (const int row = m * 16 + r * 8 + lane / 4; lane % 4 == 0 && row < count)
-          to[row] = (top[m][r] + std::log2(sum[m][r])) * ln_2;
+          to[row] = top[m][r] + std::log2(sum[m][r]);
   }
 
  private:
@@ -89,12 +89,12 @@ struct RunningAttention {
   }
 };
 
-/// output and, unless null, log_sum_exp of one tile of queries. in_pieces: all of the operands' rows are aligned
+/// output and, unless null, log2_sum of one tile of queries. in_pieces: all of the operands' rows are aligned
 /// pieces.
 template <class T, int W>
 __global__ void __launch_bounds__(ForwardTile<W>::block)
     attention_forward(AttentionShape s, const std::int32_t* rows, bool in_pieces, float factor, const T* query,
-                      const T* key, const T* value, T* output, float* log_sum_exp) {
+                      const T* key, const T* value, T* output, float* log2_sum) {
   using Tile = ForwardTile<W>;
   T* const queries = shared_memory<T>();
   const QueryPlace at(s, Tile::queries);
@@ -125,7 +125,7 @@ __global__ void __launch_bounds__(ForwardTile<W>::block)
   }
   const WarpRows own(Tile::rows, at.first, s.queries);
   running.finish(walk.visible.inside);
-  if (log_sum_exp) running.store_log_sum_exp(own.count, log_sum_exp + (at.b * s.heads + at.h) * s.queries + own.first);
+  if (log2_sum) running.store_log2_sum(own.count, log2_sum + (at.b * s.heads + at.h) * s.queries + own.first);
   block_barrier();  // nobody reads the queries any more
   put_rows(running.output, queries + own.row * W);
   block_barrier();

@@ -12,7 +12,7 @@
 
 namespace plinth::cuda {
 
-inline constexpr float log2_of_e = 1.44269504f, ln_2 = 0.693147181f;
+inline constexpr float log2_of_e = 1.44269504f;
 
 /// The factor that makes exponents of 2 of products. Never 0, which would make NaN of hidden scores, -inf.
 inline float exponent_factor(double scale) {
