@@ -35,7 +35,7 @@ inline constexpr ToleranceRow tolerance_table[] = {
     {"cpu", "bfloat16", {1.6e-2, 1e-5,    5e-3,  5e-4}},
     {"cuda", "float64",  {1e-12,  1e-12,  1e-14, 1e-13}},
     {"cuda", "float32",  {1.3e-6, 1e-5,   2e-6,  2e-6, 1e-7}},
-    {"cuda", "float16",  {1e-3,   1e-5,   5e-3,  1e-4, 5e-4}},
+    {"cuda", "float16",  {1e-3,   1e-5,   5e-3,  1e-4, 5e-5}},
     {"cuda", "bfloat16", {1.6e-2, 1e-5,   5e-3,  8e-4, 5e-4}},
 };
 // clang-format on

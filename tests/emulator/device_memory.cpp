@@ -116,7 +116,7 @@ void on_fault(int, siginfo_t* info, void*) {
 void handle_faults() {
   struct sigaction ours = {}, before = {};
   ours.sa_sigaction = on_fault;
-  ours.sa_flags = SA_SIGINFO | SA_NODEFER;  // a thread that is left takes its signal mask along
+  ours.sa_flags = SA_SIGINFO | SA_NODEFER;  // a thread is left by a jump, which puts no signal mask back
   sigaction(SIGSEGV, &ours, &before);
   if (before.sa_sigaction != on_fault) blocks().before = before;
 }

@@ -16,7 +16,8 @@ namespace {
 
 #if defined(__x86_64__) || !defined(__clang__)
 /// Calls `leave`, which changes the stack, and returns when go_on(here) is called. These are the compiler's setjmp and
-/// longjmp: AddressSanitizer takes the library's for the end of the stack that is left, and forgets what it knows of it.
+/// longjmp, in functions that AddressSanitizer leaves alone: else it takes them for the end of the stack that is left,
+/// and forgets what it knows of it. Neither touches the signal mask.
 template <class Leave>
 [[gnu::noinline, gnu::no_sanitize_address]] void note(std::jmp_buf& here, const Leave& leave) {
   if (__builtin_setjmp(reinterpret_cast<void**>(here)) == 0) leave();
@@ -85,7 +86,7 @@ void Fiber::resume() {
     outside_identity_ = __tsan_get_current_fiber();
     __tsan_switch_to_fiber(inside_identity_, unordered);
   }
-  note(outside_, [this] {
+  note(outside_, [this]() __attribute__((no_sanitize_address)) {
     if (begun_) go_on(inside_);
     begun_ = true;
     begin(beginning_);
@@ -98,7 +99,7 @@ void Fiber::leave(bool for_ever) {
   if (__sanitizer_start_switch_fiber)
     __sanitizer_start_switch_fiber(for_ever ? nullptr : &inside_fake_stack_, outside_bottom_, outside_bytes_);
   if (__tsan_switch_to_fiber) __tsan_switch_to_fiber(outside_identity_, unordered);
-  note(inside_, [this] { go_on(outside_); });
+  note(inside_, [this]() __attribute__((no_sanitize_address)) { go_on(outside_); });
   if (__sanitizer_finish_switch_fiber) __sanitizer_finish_switch_fiber(inside_fake_stack_, &outside_bottom_, &outside_bytes_);
 }
 

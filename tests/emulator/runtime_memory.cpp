@@ -26,8 +26,12 @@ void set_free_memory(std::size_t bytes) { runtime().left_of(current_ordinal) = b
 std::size_t blocks_of_memory() { return runtime().memory.size(); }
 
 bool is_host_pointer(const void* word) {
-  // Where 64-bit systems put programs and their memory; below, sanitizers map what numbers may look like.
+  // Where systems put programs and their memory; on x86-64, sanitizers map much below, which numbers may look like.
+#ifdef __x86_64__
   constexpr std::uintptr_t lowest = std::uintptr_t{1} << 46, end = std::uintptr_t{1} << 47;
+#else
+  constexpr std::uintptr_t lowest = std::uintptr_t{1} << 32, end = std::uintptr_t{1} << 48;
+#endif
   const auto address = reinterpret_cast<std::uintptr_t>(word);
   if (address < lowest || address >= end) return false;
   const std::lock_guard lock(runtime().mutex);

@@ -191,7 +191,9 @@ TEST_CASE("gradients that half cannot hold are scaled until they fit") {
 }
 
 TEST_CASE("a step that the optimiser or the loss scale has no memory for is none") {
-  const auto loss = [](const auto& model) { return sum(cast<float>(model.w)) * 4.0; };  // 2^18, so the scale falls
+  const bool fits = GENERATE(true, false);
+  const double slope = fits ? 0.25 : 4;  // times the scale of 2^16: 2^14, or 2^18, which half does not hold
+  const auto loss = [&](const auto& model) { return sum(cast<float>(model.w)) * slope; };
   std::int64_t k = 0;
   for (bool failed = true; failed; ++k) {
     Slope model;
@@ -207,7 +209,9 @@ TEST_CASE("a step that the optimiser or the loss scale has no memory for is none
     const TrainerState state = trainer.state();
     CHECK(state.next_step == (failed ? 0 : 1));
     CHECK(trainer.optimizer().steps() == state.next_step);
-    CHECK(state.loss_scale.factor == (failed ? 65536 : 32768));
+    CHECK(state.loss_scale.factor == (failed || fits ? 65536 : 32768));
+    CHECK(state.loss_scale.finite_steps == (failed || !fits ? 0 : 1));
+    CHECK(static_cast<float>(model.w.to_vector()[0]) == (failed || !fits ? 0.0f : -0.125f));
   }
   CHECK(k > 20);
 }

@@ -80,8 +80,8 @@ class NextToken {
     return logits_;
   }
 
-  /// From how many tokens on steps are recorded: to record one and make a graph of it costs as much as to queue several.
-  /// An estimate, not a measurement.
+  /// From how many tokens on steps are recorded: recording one and making a graph of it costs as much as queueing
+  /// several. An estimate, not a measurement.
   static constexpr std::int64_t worth_recording = 16;
 
   const M& model_;

@@ -246,8 +246,9 @@ concept DecodeAttention = requires(queue<D>& q, const AttentionShape& shape, con
   K::attention(q, shape, rows, query, key, value, output, log2_sum);
 };
 
-/// Optional: tokens[r] = what sample() of generate/ draws from row r of logits (rows, columns) by uniform number drawn[r]
-/// of the stream, without a repetition penalty, up to the rounding of probabilities; -1 where the largest logit is not finite. drawn[r] is raised by one.
+/// Optional: tokens[r] = what sample() of generate/ draws from row r of logits (rows, columns) by uniform number
+/// drawn[r] of the stream, without a repetition penalty, up to the rounding of probabilities; -1 where the largest logit
+/// is not finite. drawn[r] is raised by one.
 template <class K, class D, class T>
 concept SampleRows = requires(queue<D>& q, contract::Count rows, contract::Count columns,
                               const SamplingOptions& options, const RandomStream& stream, const T* logits,

@@ -25,8 +25,8 @@ enum class ActivationKind {
   sigmoid     ///< Sigmoid; gated: GLU
 };
 
-/// y = f(z) W2^T + b2 with z = x W1^T + b1 and f = GeluTanh: both layers in one op, for backends whose products end with
-/// f's gradient.
+/// y = f(z) W2^T + b2 with z = x W1^T + b1 and f = GeluTanh: both layers in one op, for backends whose products end
+/// with f's gradient.
 template <class T, class D>
 struct FeedForwardOp {
   static constexpr const char* name = "feed_forward";

@@ -56,8 +56,8 @@ struct AlibiBias {
     using A = accumulator_t<T>;
     const auto distances = detail::over_pairs<A>("alibi", detail::MinusDistance{}, query_positions, key_positions);
     const Shape all_heads = {distances.size(0), 1, distances.size(1), distances.size(2)};
-    const auto shared = detail::TensorAccess::view(distances, all_heads, contiguous_strides(all_heads));  // (B, 1, T, S)
-    const auto bias = detail::binary<detail::Times>("alibi", shared, slopes);                             // (B, H, T, S)
+    const auto shared = detail::TensorAccess::view(distances, all_heads, contiguous_strides(all_heads));
+    const auto bias = detail::binary<detail::Times>("alibi", shared, slopes);  // (B, H, T, S)
     return detail::converted<T>(bias);
   }
 };

@@ -17,7 +17,9 @@ concept Recordable = requires(const graph<D>& recorded) { recorded.replay(); };
 template <class D>
 class Replay {
  public:
+  /// As below.
   explicit Replay(bool = true) {}
+
   /// Queues what body() queues. True: body was called; false: what it had queued was replayed, and what else it does is
   /// the caller's to do. undo() takes back what a call that was not completed may have done.
   template <class Body, class Undo>

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <utility>
 
 #include <plinth/ops/arithmetic.hpp>
@@ -51,7 +52,7 @@ struct NanBelow {
   double limit;
   template <class T>
   PLINTH_HD T forward(T x) const {
-    return x < static_cast<T>(limit) ? T(0) / (x - x) : T(0);
+    return x < static_cast<T>(limit) ? std::numeric_limits<T>::quiet_NaN() : T(0);
   }
 };
 

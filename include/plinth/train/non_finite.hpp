@@ -25,7 +25,7 @@ struct IsFinite {
 template <class T, class D>
 bool all_finite(const Tensor<T, D>& x) {
   for (const T value : x.to_vector())
-    if (!std::isfinite(static_cast<double>(value))) return false;
+    if (!math::is_finite(static_cast<double>(value))) return false;
   return true;
 }
 

@@ -124,7 +124,7 @@ TEST_CASE("cuda: steps of decoding that are replayed from a graph are those that
   const NoGradient no_gradient;
   TransformerConfig t5 = gpt;
   t5.position = PositionKind::relative;
-  for (const TransformerConfig& config : {llama, other, t5}) {
+  for (const TransformerConfig& config : {gpt, llama, other, t5}) {
     const auto model = decoder<double, Cuda>(with_one_layer(config));
     const auto decode = [&](bool whole, bool recorded) {
       KeyValueCache<double, Cuda> cache(2, 9);

@@ -116,16 +116,18 @@ TEST_CASE("cuda: tokens come as often as their probabilities say", "[cuda]") {
 }
 
 TEMPLATE_TEST_CASE("cuda: logits without a finite maximum give no token", "[cuda]", float, bfloat16, plinth::half) {
-  const auto none = [](float a, float b) {
-    std::vector<TestType> logits(12, TestType(1.0f));
-    logits[1] = logits[7] = TestType(a), logits[8] = TestType(b);
-    for (const auto& options : std::vector<SamplingOptions>{{}, {.temperature = 0}, {.top_k = 2, .top_p = 0.5}})
-      CHECK(draw(logits, 1, options)[0] == -1);
-  };
-  none(NAN, 0), none(-NAN, 0), none(INFINITY, 0), none(0, INFINITY);
-  const std::vector<TestType> nothing(5, TestType(-INFINITY)), largest(5, TestType(65504.0f));
-  CHECK(draw(nothing, 1, {})[0] == -1);
-  CHECK(draw(largest, 1, {})[0] >= 0);
+  for (const std::size_t columns : {12, 5000}) {  // drawn from by one block, and by several
+    const auto none = [columns](float a, float b) {
+      std::vector<TestType> logits(columns, TestType(1.0f));
+      logits[1] = logits[7] = TestType(a), logits[columns - 4] = TestType(b);
+      for (const auto& options : std::vector<SamplingOptions>{{}, {.temperature = 0}, {.top_k = 2, .top_p = 0.5}})
+        CHECK(draw(logits, 1, options)[0] == -1);
+    };
+    none(NAN, 0), none(-NAN, 0), none(INFINITY, 0), none(0, INFINITY);
+    const std::vector<TestType> nothing(columns, TestType(-INFINITY)), largest(columns, TestType(65504.0f));
+    CHECK(draw(nothing, 1, {})[0] == -1);
+    CHECK(draw(largest, 1, {})[0] >= 0);
+  }
 }
 
 }  // namespace sample_on_cuda

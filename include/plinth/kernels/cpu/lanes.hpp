@@ -114,8 +114,8 @@ inline A lane_sum(std::int64_t n, F f) {
   return total;
 }
 
-/// An integer that is the larger the larger x is, 0 for minus infinity, and largest for a NaN of either sign; of such an
-/// integer, the bits of x. Compilers turn the maximum of integers into vector code, but not that of what may be NaN.
+/// An integer that is the larger the larger x is, 0 for minus infinity, and largest for a NaN of either sign; of such
+/// an integer, the bits of x. Compilers turn the maximum of integers into vector code, but not that of what may be NaN.
 template <class X>
 struct Order {
   using Integer = std::conditional_t<sizeof(X) == 8, std::int64_t, std::int32_t>;

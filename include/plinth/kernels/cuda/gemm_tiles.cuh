@@ -97,7 +97,7 @@ __device__ void multiply_strips(const A* left, const A* right, int y, int x, A (
 }
 
 template <class Tile, class T>
-__global__ void __launch_bounds__(Tile::threads, sizeof(T) == 8 ? 1 : 2)  // the latter bounds the registers
+__global__ void __launch_bounds__(Tile::threads, sizeof(T) == 8 ? 1 : 2)  // two blocks on a multiprocessor
     gemm_tiles(GemmShape shape, const T* a, const T* b, T* c, bool accumulate) {
   using A = accumulator_t<T>;
   const std::int64_t across = blocks_for(shape.N, Tile::edge), down = blocks_for(shape.M, Tile::edge);

@@ -22,8 +22,8 @@ template <>
 class graph<Cuda> {
  public:
   /// Throws GraphError when the callable copies from or to the program's memory or waits for the device, by calls of
-  /// CUDA too, whatever it does with their status, when it records a graph or replays one, DeviceError, and whatever the
-  /// callable throws; then there is no graph, and tensors that the callable made have no values.
+  /// CUDA too, whatever it does with their status, when it records a graph or replays one; DeviceError; and whatever
+  /// the callable throws. Then there is no graph, and tensors that the callable made have no values.
   template <class Body>
   explicit graph(Body&& body) : device_(cuda::device()), memory_(cuda::of_device<cuda::DevicePool>(device_.ordinal)) {
     cuda::require_not_recording("another graph");

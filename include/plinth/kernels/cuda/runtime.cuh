@@ -16,14 +16,14 @@
 
 namespace plinth::cuda {
 
-/// Throws DeviceError, naming what was attempted and the runtime's reason, unless the status is success: GraphError where
-/// that is that a graph cannot hold what was queued, or was to hold such a thing before.
+/// Throws DeviceError, naming what was attempted and the runtime's reason, unless the status is success; GraphError where
+/// that is that a graph cannot hold what is or was queued.
 inline void check(cudaError_t status, const char* attempt) {
   if (status == cudaSuccess) return;
   cudaGetLastError();  // so that the next call does not report it again
   const auto what =
       detail::join("cuda: ", attempt, ": ", cudaGetErrorName(status), " (", cudaGetErrorString(status), ")");
-  if (status == cudaErrorStreamCaptureUnsupported || status == cudaErrorStreamCaptureInvalidated) throw GraphError(what);
+  if (status >= cudaErrorStreamCaptureUnsupported && status <= cudaErrorStreamCaptureWrongThread) throw GraphError(what);
   throw DeviceError(what);
 }
 

@@ -68,11 +68,11 @@ struct SliceTeam : BlockTeamOf<256> {
   /// The same where each member has a term of every sum: half a warp adds them up first.
   __device__ static const std::uint64_t* add_up(std::uint64_t (&terms)[parts]) {
     for_constants<4>([&](auto step) {
-      constexpr int half = 8 >> step;
-      const bool upper = WarpTeam::member() & half;
-      for_constants<half>([&](auto i) {  // a lane keeps half of its sums, and gives the others away
-        const std::uint64_t kept = upper ? terms[i + half] : terms[i], given = upper ? terms[i] : terms[i + half];
-        terms[i] = kept + shuffle_xor(given, half);
+      constexpr int distance = 8 >> step;
+      const bool upper = WarpTeam::member() & distance;
+      for_constants<distance>([&](auto i) {  // a lane keeps half of its sums, and gives the others away
+        const std::uint64_t low = terms[i], high = terms[i + distance];
+        terms[i] = (upper ? high : low) + shuffle_xor(upper ? low : high, distance);
       });
     });
     return add_up(terms[0]);
