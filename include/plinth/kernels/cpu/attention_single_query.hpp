@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <limits>
 
+#include <plinth/kernels/cpu/attention_blocks.hpp>
 #include <plinth/kernels/cpu/lanes.hpp>
 #include <plinth/tensor/element.hpp>
 #include <plinth/tensor/instruction_set.hpp>
