@@ -22,12 +22,11 @@ using runs::weights;
 
 namespace {
 
-/// A model with a parameter that the loss does not depend on.
+/// A model without a config, and with a parameter that the loss does not depend on.
 struct Broken {
   using element = float;
   using device = Cpu;
   Decoder<float> inner{tiny};
-  TransformerConfig config = inner.config;
   Tensor<float> forgotten{{1}, {1}};
 
   Broken() { require_gradient(forgotten); }
@@ -84,12 +83,17 @@ TEST_CASE("the trainer gives the dropouts of a model masks of their own") {
 
 TEST_CASE("the trainer names parameters that no gradient reached") {
   Broken model;
-  Trainer trainer(model, {.steps = 1, .batch = 2});
+  Trainer trainer(model, {.steps = 1, .batch = 2, .context = 8});
   CHECK_THROWS_WITH(trainer.fit(data()), "trainer: no gradient reached forgotten");
   Decoder<float> frozen(tiny);
   set_trainable(frozen, false);
   Trainer nothing_to_do(frozen, {.steps = 1, .batch = 2});
   CHECK_THROWS_AS(nothing_to_do.fit(data()), GradientError);
+}
+
+TEST_CASE("the trainer needs a context from the options where the model has none") {
+  Broken model;
+  CHECK_THROWS_WITH(Trainer(model, {.steps = 1, .batch = 2}).fit(data()), Contains("no config.context"));
 }
 
 TEST_CASE("a part of a model can be frozen") {

@@ -14,4 +14,17 @@ concept LanguageModel = requires(const M& model, const Tensor<std::int32_t, type
   model.loss(ids, ids);
 };
 
+namespace detail {
+
+/// The tokens of a window to train on: `wanted`, or for 0 the model's config.context. Throws ArgumentError where it has
+/// none: a model of one's own needs no config.
+template <class M>
+std::int64_t training_context(const M& model, std::int64_t wanted) {
+  if constexpr (requires { model.config.context; })
+    if (wanted == 0) return model.config.context;
+  require<ArgumentError>(wanted > 0, "trainer: context is 0, and the model has no config.context to take it from");
+  return wanted;
+}
+
+}  // namespace detail
 }  // namespace plinth

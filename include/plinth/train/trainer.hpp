@@ -27,7 +27,7 @@ namespace plinth {
 struct TrainerOptions {
   std::int64_t steps = 1000,      ///< updates of the weights
       batch = 16,                 ///< windows of a micro-step
-      context = 0;                ///< tokens of a window; 0: the model's
+      context = 0;                ///< tokens of a window; 0: the model's config.context
   std::int64_t accumulation = 1;  ///< micro-steps of a step
   double learning_rate = 1e-3,    ///< at the peak
       final_learning_rate = 0;    ///< behind the last step
@@ -207,7 +207,7 @@ class Trainer {
   auto loss_of(const Batch<D>& batch) const { return model_.loss(batch.inputs, batch.targets); }
   template <class To>
   Batch<To> windows(const TokenWindows& data, const MicroStep& at) const {
-    const std::int64_t context = options_.context ? options_.context : model_.config.context;
+    const std::int64_t context = detail::training_context(model_, options_.context);
     return data.template batch<To>(options_.batch, context, at.seed, at.step, at.micro_step);
   }
 
