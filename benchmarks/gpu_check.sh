@@ -83,7 +83,8 @@ if [ -n "$tests" ] && ! has_header nlohmann/json.hpp; then
   tests=$(echo "$tests" | sed 's|tests/kernels/cuda/models.cu ||')
 fi
 say "compiling for $architecture, $(nproc) at once"
-nvcc="nvcc -std=c++20 -O3 --expt-relaxed-constexpr -diag-suppress=20012 -arch=$architecture -Xcompiler -fopenmp"
+nvcc="nvcc -std=c++20 -O3 -arch=$architecture --expt-relaxed-constexpr -diag-suppress=20012 -Xcompiler -fopenmp"
+nvcc="$nvcc -lineinfo" # for compute-sanitizer to name lines
 includes="-Iinclude -Itests -Ibenchmarks"
 name_of() { basename "${1%.*}"; }
 for unit in $tests $programs; do
