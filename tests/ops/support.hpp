@@ -77,9 +77,9 @@ class SupportMatrix {
   static std::string group_of(const std::string& label) { return label.substr(0, label.find(':')); }
   static std::set<std::string> ops_of(const std::string& label) {
     std::set<std::string> ops;
-    for (auto begin = label.find(": "); begin != std::string::npos; begin = label.find(", ", begin)) {
-      begin += 2;
-      ops.insert(label.substr(begin, label.find(", ", begin) - begin));
+    for (auto at = label.find(": "); at != std::string::npos; at = label.find(", ", at)) {
+      at += 2;
+      ops.insert(label.substr(at, label.find(", ", at) - at));
     }
     return ops;
   }
