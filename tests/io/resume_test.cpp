@@ -186,14 +186,14 @@ TEST_CASE("another schedule is told by its settings") {
   const files::Folder folder;
   GptRun run(gpt2);
   const auto with = [](const auto& schedule) {
-    auto settings = settings_of(run_options);
-    settings.update(settings_of(schedule));
-    return settings;
+    auto all = settings_of(run_options);
+    all.update(settings_of(schedule));
+    return all;
   };
   const StableSchedule stable{1e-2, 0, 3, 4, run_steps};
   save_checkpoint(folder.path(), run.model, run.trainer.optimizer(), {1, 5}, with(stable));
-  const auto refuses = [&](const nlohmann::json& settings, const std::string& what) {
-    CHECK_THROWS_WITH(latest_checkpoint(folder.path()).checkpoint->load(run.model, run.trainer.optimizer(), settings),
+  const auto refuses = [&](const nlohmann::json& given, const std::string& what) {
+    CHECK_THROWS_WITH(latest_checkpoint(folder.path()).checkpoint->load(run.model, run.trainer.optimizer(), given),
                       Contains(what));
   };
   refuses(with(StableSchedule{1e-2, 0, 3, 5, run_steps}), R"("decay_steps" is 4 in the checkpoint but 5 here)");
