@@ -70,13 +70,15 @@ struct LeftBlock {
 };
 
 /// C (rows, columns) = A B (+ C) with B in panels, of each of which the first `steps` of `panel_steps` steps count.
-/// A must be readable up to whole tiles of rows; columns is a whole number of vectors.
+/// A must be readable up to whole tiles of rows; columns is a whole number of vectors. `far`: C may not be in the cache
+/// yet.
 template <class A>
 void multiply_panels(InstructionSet set, const TileSize& tile, std::int64_t rows, std::int64_t columns,
                      std::int64_t steps, const LeftBlock<A>& a, const A* b, std::int64_t panel_steps, A* c,
-                     std::int64_t c_row, bool accumulate) {
+                     std::int64_t c_row, bool accumulate, bool far = false) {
   constexpr std::int64_t size = sizeof(A);
-  const TileOperands<A> tiles{a.data, size * a.row, size * a.step, b, steps, c, c_row, accumulate};
+  TileOperands<A> tiles{a.data, size * a.row, size * a.step, b, steps, c, c_row, accumulate};
+  if (far) tiles.set_goal(c, c_row, std::min(columns, tile.columns));
   run_job(set, PanelProduct<A>{tiles, a.row, RowTiling(rows, tile).full, rows, columns, tile.columns * panel_steps});
 }
 

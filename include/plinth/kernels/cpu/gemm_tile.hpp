@@ -225,7 +225,7 @@ struct PanelProduct {
   std::int64_t a_lead;       // times i: from A's first row to row i where a tile starts there
   std::int64_t full, rows;   // rows before `full` are in full tiles; A must be readable up to whole tiles
   std::int64_t columns;      // B must be readable up to whole vectors
-  std::int64_t panel;        // elements from one panel of two vectors to the next; 0 where there is one
+  std::int64_t panel;        // elements from one panel of two vectors to the next, all with C as goal; 0: there is one
 
   template <InstructionSet Set>
   [[gnu::always_inline]] inline void run() const {
@@ -244,12 +244,12 @@ struct PanelProduct {
       g.a = operands.a + i * a_lead;
       g.a_step = operands.a_step ? operands.a_step : height * std::int64_t{sizeof(P)};
       if (operands.ahead.rows > 0) g.ahead = operands.ahead.part(i, std::min(i + height, rows), rows);
-      if (operands.goal) g.goal = operands.goal + i * g.goal_row;
       g.b = operands.b;
       for (std::int64_t j = 0; j < columns; j += 2 * lanes, g.b += panel) {
         const std::int64_t width = std::min<std::int64_t>(columns - j, 2 * lanes);
         const bool inside = rows - i >= height && width % lanes == 0;
         A* c = operands.c + i * operands.c_row + j;
+        if (operands.goal) g.goal = operands.goal + i * g.goal_row + j * std::int64_t{sizeof(A)};
         g.c = inside ? c : edge;
         g.c_row = inside ? operands.c_row : 2 * lanes;
         g.accumulate = inside && operands.accumulate;
