@@ -37,7 +37,7 @@ TEST_CASE("cuda: steps that are replayed from a graph are those whose kernels ar
   struct Seen {
     std::vector<double> numbers;
     std::vector<std::size_t> memory_in_use;
-    bool operator==(const Seen& other) const { return numbers == other.numbers; }
+    bool operator==(const Seen& that) const { return numbers == that.numbers; }
   };
   const auto train = [](const TransformerConfig& config, std::int64_t micro_steps, bool recorded) {
     auto model = decoder<double, Cuda>(with_one_layer(config));

@@ -116,7 +116,7 @@ TEST_CASE("cuda: tokens come as often as their probabilities say", "[cuda]") {
 }
 
 TEMPLATE_TEST_CASE("cuda: logits without a finite maximum give no token", "[cuda]", float, bfloat16, plinth::half) {
-  for (const std::size_t columns : {12, 5000}) {  // drawn from by one block, and by several
+  for (const std::size_t columns : {std::size_t{12}, std::size_t{5000}}) {  // drawn from by one block, and by several
     const auto none = [columns](float a, float b) {
       std::vector<TestType> logits(columns, TestType(1.0f));
       logits[1] = logits[7] = TestType(a), logits[columns - 4] = TestType(b);
