@@ -50,14 +50,15 @@ int main(int argc, char** argv) {
       return 1;
     }
     benchmark::train_recipe<plinth::bfloat16, plinth::Cuda>({.layers = 6,
-                                                      .heads = 6,
-                                                      .hidden = 384,
-                                                      .context = 256,
-                                                      .batch = 64,
-                                                      .steps = options.steps,
-                                                      .evaluate_every = 250,
-                                                      .dropout = 0.2},
-                                                     options.data, static_cast<std::uint64_t>(options.seed), "CUDA");
+                                                             .heads = 6,
+                                                             .hidden = 384,
+                                                             .context = 256,
+                                                             .batch = 64,
+                                                             .steps = options.steps,
+                                                             .evaluate_every = 250,
+                                                             .dropout = 0.2},
+                                                            options.data, static_cast<std::uint64_t>(options.seed),
+                                                            "CUDA");
     return 0;
   } catch (const std::exception& error) {
     std::fprintf(stderr, "nanogpt_recipe: %s\n", error.what());

@@ -122,7 +122,7 @@ void copy_rows(InstructionSet set, const T* x, std::int64_t x_row, std::int64_t 
 }
 
 /// What a row of the softmax ends with, of the sum of 2^(score - top) over its keys: 1 / sum, or 0 where it sees none,
-/// and the logarithm to base 2 of the sum of 2^score. Both are NaN where the top is infinite or no number.
+/// and the logarithm to base 2 of the sum of 2^score. Both are NaN where the top is plus infinity or no number.
 template <class A>
 struct RowSum {
   A inverse, log2;

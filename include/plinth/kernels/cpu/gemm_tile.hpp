@@ -225,7 +225,7 @@ struct PanelProduct {
   std::int64_t a_lead;       // times i: from A's first row to row i where a tile starts there
   std::int64_t full, rows;   // rows before `full` are in full tiles; A must be readable up to whole tiles
   std::int64_t columns;      // B must be readable up to whole vectors
-  std::int64_t panel;        // elements from one panel of two vectors to the next, all with C as goal; 0: there is one
+  std::int64_t panel;        // elements from one panel of two vectors to the next, whose goal is C; 0: there is one
 
   template <InstructionSet Set>
   [[gnu::always_inline]] inline void run() const {
