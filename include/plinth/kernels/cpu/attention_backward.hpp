@@ -174,7 +174,7 @@ class AttentionBackward {
         const auto gather = [&](const A* left, const A* right, A* to) {
           multiply_panels(set_, blocks_.tile, rows, blocks_.head_size, count - r,
                           {left + r * blocks_.score_row + k, 1, blocks_.score_row}, right + r * blocks_.tile.columns,
-                          count, to + (j + k) * blocks_.head_size, blocks_.head_size, true, true);
+                          count, to + (j + k) * blocks_.head_size, blocks_.head_size, true, /*far*/ true);
         };
         gather(mine.scores, mine.doutput_panels, mine.dvalue);
         gather(mine.dscores, mine.query_panels, mine.dkey);
